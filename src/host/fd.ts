@@ -1,0 +1,193 @@
+/**
+ * Descriptors with an owner.
+ *
+ * @module
+ */
+
+import {
+  EAGAIN,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  F_DUPFD_CLOEXEC,
+  MFD_CLOEXEC,
+  O_CLOEXEC,
+} from "../abi/linux.ts";
+import { SystemError, VireoError } from "../base/errors.ts";
+import {
+  check,
+  cString,
+  descriptorFlagCalls,
+  errno,
+  fileCalls,
+  openingCalls,
+  readingCalls,
+  writingCalls,
+} from "./libc.ts";
+
+const CLOSED = -1;
+
+/** A descriptor that closes when its owner lets go: with `using`, or by `close`. */
+export class Fd implements Disposable {
+  #number: number;
+
+  /**
+   * A descriptor and its owner.
+   *
+   * @param number an open descriptor, owned by this object from now on
+   */
+  constructor(number: number) {
+    this.#number = number;
+  }
+
+  /**
+   * Opens a path, close-on-exec always.
+   *
+   * @param path as `open` takes it
+   * @param flags `O_*` of abi/linux.ts
+   * @param mode permissions of a file that this call creates
+   */
+  static open(path: string, flags: number, mode = 0o600): Fd {
+    const result = openPath(path, flags | O_CLOEXEC, mode);
+    return new Fd(check("open", result, `Cannot open "${path}"`));
+  }
+
+  /** An anonymous file in memory, for tests and for memory that is shared by descriptor. */
+  static memory(name: string): Fd {
+    const result = fileCalls().memfd_create(cString(name), MFD_CLOEXEC);
+    if (result < 0) throw new SystemError("memfd_create", errno[0] ?? 0, `Cannot create ${name}`);
+    return new Fd(result);
+  }
+
+  /** The descriptor's number; throws with kind `closed` once it is closed or released. */
+  get number(): number {
+    if (this.#number < 0) throw new VireoError("closed", "Cannot use a descriptor after its close");
+    return this.#number;
+  }
+
+  /** Whether it is closed or released. */
+  get closed(): boolean {
+    return this.#number < 0;
+  }
+
+  /** A second descriptor for the same open file. */
+  duplicate(): Fd {
+    const result = descriptorFlagCalls().fcntl(this.number, F_DUPFD_CLOEXEC, 0);
+    if (result < 0) throw new SystemError("fcntl(F_DUPFD_CLOEXEC)", errno[0] ?? 0);
+    return new Fd(result);
+  }
+
+  /** Gives the number to somebody else, who closes it from now on. */
+  release(): number {
+    const number = this.number;
+    this.#number = CLOSED;
+    return number;
+  }
+
+  /** The same descriptor under a new owner; this one is closed afterwards. */
+  move(): Fd {
+    return new Fd(this.release());
+  }
+
+  /** Closes it; a second time does nothing. */
+  close(): void {
+    if (this.#number < 0) return;
+    const number = this.#number;
+    this.#number = CLOSED;
+    closeNumber(number);
+  }
+
+  /** Closes it, as {@linkcode Fd.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * `open` by number: a descriptor or a negative errno.
+ *
+ * @param mode permissions of a file that this call creates
+ */
+export function openPath(path: string, flags: number, mode = 0): number {
+  const bytes = cString(path);
+  const calls = openingCalls();
+  const result = calls.open(bytes, flags, mode);
+  return result < 0 ? -(errno[0] ?? 0) : result;
+}
+
+/** `close` by number: Linux always lets go of it, so there is no result to look at. */
+export function closeNumber(number: number): void {
+  readingCalls().close(number);
+}
+
+const ONE = new BigUint64Array([1n]);
+const counter = new Uint32Array(2);
+
+/**
+ * A counter in the kernel that wakes whoever polls it: signalled by devices and vCPUs, read by an event loop, or handed to KVM
+ * as an irqfd or ioeventfd. Its number is valid in every isolate of the process.
+ */
+export class EventFd implements Disposable {
+  readonly #fd: Fd;
+  readonly #owned: boolean;
+
+  /**
+   * @param fd an eventfd
+   * @param owned whether dispose closes it
+   */
+  constructor(fd: Fd, owned: boolean) {
+    this.#fd = fd;
+    this.#owned = owned;
+  }
+
+  /**
+   * A new one, close-on-exec and nonblocking unless `flags` says otherwise.
+   *
+   * @param flags `EFD_*` of abi/linux.ts
+   */
+  static create(flags = EFD_NONBLOCK): EventFd {
+    const calls = openingCalls();
+    const result = calls.eventfd(0, flags | EFD_CLOEXEC);
+    if (result < 0) throw new SystemError("eventfd", errno[0] ?? 0, "Cannot create an eventfd");
+    return new EventFd(new Fd(result), true);
+  }
+
+  /** One that somebody else owns and closes: its number came from another isolate. */
+  static borrow(number: number): EventFd {
+    return new EventFd(new Fd(number), false);
+  }
+
+  /** The descriptor's number; throws with kind `closed` after close. */
+  get number(): number {
+    return this.#fd.number;
+  }
+
+  /** Adds one to the counter. No allocation, and cheap enough for every interrupt and notification. */
+  signal(): void {
+    const result = writingCalls().write(this.#fd.number, ONE, 8);
+    if (result < 0) this.#refused(errno[0] ?? 0);
+  }
+
+  /**
+   * Takes the count and sets it back to zero; 0 where it was zero. One made without `EFD_NONBLOCK` waits for the first signal
+   * instead.
+   */
+  read(): number {
+    const result = readingCalls().read(this.#fd.number, counter, 8);
+    if (result < 0) return this.#refused(errno[0] ?? 0);
+    return (counter[0] ?? 0) + (counter[1] ?? 0) * 2 ** 32;
+  }
+
+  /** EAGAIN means that the counter is at an end of its range, which is what was wanted. */
+  #refused(error: number): number {
+    if (error !== EAGAIN) {
+      throw new SystemError("eventfd", error, `Cannot use eventfd ${this.#fd.number}`);
+    }
+    return 0;
+  }
+
+  /** Closes it where it is owned. */
+  [Symbol.dispose](): void {
+    if (this.#owned) this.#fd.close();
+    else if (!this.#fd.closed) this.#fd.release();
+  }
+}
