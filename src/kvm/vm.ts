@@ -1,0 +1,313 @@
+/**
+ * A virtual machine's descriptor.
+ *
+ * @module
+ */
+
+import {
+  KVM_IOEVENTFD_FLAG_DATAMATCH,
+  KVM_IOEVENTFD_FLAG_DEASSIGN,
+  KVM_IOEVENTFD_FLAG_PIO,
+  KVM_IRQ_ROUTING_IRQCHIP,
+  KVM_IRQ_ROUTING_MSI,
+  KVM_IRQFD_FLAG_DEASSIGN,
+  KVM_IRQFD_FLAG_RESAMPLE,
+  KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_READONLY,
+  KvmDirtyLog,
+  KvmEnableCap,
+  KvmIoeventfd,
+  KvmIrqfd,
+  KvmIrqLevel,
+  KvmIrqRouting,
+  KvmIrqRoutingEntry,
+  KvmIrqRoutingIrqchip,
+  KvmIrqRoutingMsi,
+  KvmMsi,
+  KvmPitConfig,
+  KvmUserspaceMemoryRegion,
+} from "../abi/kvm.ts";
+import { ENOENT, PAGE_SIZE } from "../abi/linux.ts";
+import { SystemError, VireoError } from "../base/errors.ts";
+import { type Shape, sizeof } from "../base/struct.ts";
+import { addressOf } from "../host/mapping.ts";
+import { capabilityNumber } from "./capabilities.ts";
+import { KvmDescriptor } from "./descriptor.ts";
+import { Vcpu } from "./vcpu.ts";
+
+/** One piece of guest memory. */
+export interface MemoryRegion {
+  /** Number that names it from now on. */
+  readonly slot: number;
+  /** Guest physical address, page-aligned. */
+  readonly guestAddress: number;
+  /** Bytes, whole pages. */
+  readonly size: number;
+  /** Where it lies in this process, page-aligned and mapped as long as the slot exists. */
+  readonly hostAddress: number;
+  /** The guest's writes become MMIO exits. */
+  readonly readonly?: boolean;
+  /** Keep the bitmap that {@linkcode Vm.dirtyLog} reads. */
+  readonly logDirty?: boolean;
+}
+
+/** A guest write that signals an eventfd instead of exiting. */
+export interface IoEvent {
+  /** The eventfd's number. */
+  readonly fd: number;
+  /** Guest physical address, or port. */
+  readonly address: number;
+  /** Width of the write in bytes; 0 for any. */
+  readonly length: 0 | 1 | 2 | 4 | 8;
+  /** Only this value; any where absent. Needs a length. */
+  readonly datamatch?: number | bigint;
+  /** It is a port. */
+  readonly port?: boolean;
+}
+
+/** Where a GSI goes: a pin of an interrupt controller, or an MSI message. */
+export type GsiRoute =
+  | { readonly gsi: number; readonly irqchip: number; readonly pin: number }
+  | { readonly gsi: number; readonly address: bigint; readonly data: number };
+
+/** One VM: its memory slots, interrupt controllers, events and vCPUs. */
+export class Vm extends KvmDescriptor {
+  readonly #slots = new Map<number, MemoryRegion>();
+  #slotLimit = -1;
+
+  /**
+   * A capability's value on this VM, 0 where it is absent.
+   *
+   * @param name as in {@linkcode capabilityNumber}; an unknown one throws
+   */
+  check(name: string): number {
+    const number = capabilityNumber(name);
+    return this.control("KVM_CHECK_EXTENSION", `Cannot check capability ${name}`, number);
+  }
+
+  /**
+   * Turns a capability on.
+   *
+   * @param name as in {@linkcode capabilityNumber}
+   * @param args its up to four arguments
+   * @returns whether this VM has it and it is on now
+   */
+  enable(name: string, args: readonly number[] = [], flags = 0): boolean {
+    const { bytes, view } = block(KvmEnableCap);
+    const number = capabilityNumber(name);
+    if (this.check(name) <= 0) return false;
+    view.setUint32(KvmEnableCap.cap, number, true);
+    view.setUint32(KvmEnableCap.flags, flags, true);
+    args.forEach((arg, i) => view.setBigUint64(KvmEnableCap.args + i * 8, BigInt(arg), true));
+    return this.tryControl("KVM_ENABLE_CAP", bytes) >= 0;
+  }
+
+  /** Three pages that Intel's KVM needs for itself, outside of RAM and below 4 GiB; before the first vCPU. */
+  setTssAddress(address: number): void {
+    this.control("KVM_SET_TSS_ADDR", "Cannot place the TSS", address);
+  }
+
+  /** One page more of the same kind; before the first vCPU. */
+  setIdentityMapAddress(address: number): void {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(address), true);
+    this.control("KVM_SET_IDENTITY_MAP_ADDR", "Cannot place the identity map", bytes);
+  }
+
+  /** The kernel's PICs, IOAPIC and local APICs; before the first vCPU. */
+  createIrqchip(): void {
+    this.control("KVM_CREATE_IRQCHIP", "Cannot create the interrupt controllers");
+  }
+
+  /** The kernel's PIT; after {@linkcode createIrqchip}. */
+  createPit(flags: number): void {
+    const { bytes, view } = block(KvmPitConfig);
+    view.setUint32(KvmPitConfig.flags, flags, true);
+    this.control("KVM_CREATE_PIT2", "Cannot create the timer", bytes);
+  }
+
+  /** How many memory slots this KVM has. */
+  get slotLimit(): number {
+    if (this.#slotLimit < 0) this.#slotLimit = this.check("NR_MEMSLOTS");
+    return this.#slotLimit;
+  }
+
+  /** Adds a memory slot, or changes the flags of one. Fails with kind `set_user_memory_region` when there are no more. */
+  setMemoryRegion(region: MemoryRegion): void {
+    if (region.slot < 0 || region.slot >= this.slotLimit) {
+      throw new VireoError(
+        "set_user_memory_region",
+        `Cannot use memory slot ${region.slot}: this KVM has ${this.slotLimit}, numbered from 0; ` +
+          "use fewer memory regions",
+      );
+    }
+    this.#setRegion(region, region.size);
+    this.#slots.set(region.slot, region);
+  }
+
+  /** Removes a slot; the memory itself stays mapped. Fails with ENOENT where there is none. */
+  removeMemoryRegion(slot: number): void {
+    this.#setRegion(this.memoryRegion(slot), 0);
+    this.#slots.delete(slot);
+  }
+
+  /** The region in a slot. Fails with ENOENT where there is none. */
+  memoryRegion(slot: number): MemoryRegion {
+    const region = this.#slots.get(slot);
+    if (!region) {
+      throw new SystemError("memory slot", ENOENT, `Cannot find memory slot ${slot}`);
+    }
+    return region;
+  }
+
+  #setRegion(region: MemoryRegion, size: number): void {
+    const { bytes, view } = block(KvmUserspaceMemoryRegion);
+    // bits: flags of the slot.
+    const flags = (region.readonly ? KVM_MEM_READONLY : 0) |
+      (region.logDirty ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+    view.setUint32(KvmUserspaceMemoryRegion.slot, region.slot, true);
+    view.setUint32(KvmUserspaceMemoryRegion.flags, flags, true);
+    const { guest_phys_addr, memory_size, userspace_addr } = KvmUserspaceMemoryRegion;
+    view.setBigUint64(guest_phys_addr, BigInt(region.guestAddress), true);
+    view.setBigUint64(memory_size, BigInt(size), true);
+    // SAFETY: the region's owner keeps the memory mapped until the slot is removed or the VM is closed.
+    view.setBigUint64(userspace_addr, BigInt(region.hostAddress), true);
+    this.control(
+      "KVM_SET_USER_MEMORY_REGION",
+      `Cannot put ${size} bytes at guest address 0x${region.guestAddress.toString(16)} ` +
+        `into memory slot ${region.slot}`,
+      bytes,
+    );
+  }
+
+  /**
+   * Which pages of a slot were written since the last call: bit 0 of byte 0 is its first page.
+   *
+   * @param bitmap at least one bit a page; bytes behind that are left alone
+   */
+  dirtyLog(slot: number, bitmap: Uint8Array): void {
+    const pages = this.memoryRegion(slot).size / PAGE_SIZE;
+    const length = Math.ceil(pages / 8);
+    if (bitmap.length < length) {
+      throw new VireoError(
+        "range",
+        `Cannot read the dirty log of ${pages} pages into ${bitmap.length} bytes: give ${length}`,
+      );
+    }
+    // The kernel writes whole 64-bit words, more than the caller's buffer may have.
+    const words = new Uint8Array(new ArrayBuffer(Math.ceil(pages / 64) * 8));
+    const { bytes, view } = block(KvmDirtyLog);
+    view.setUint32(KvmDirtyLog.slot, slot, true);
+    // SAFETY: `words` is as long as the kernel writes, and is used after the call.
+    view.setBigUint64(KvmDirtyLog.dirty_bitmap, BigInt(addressOf(words)), true);
+    this.control("KVM_GET_DIRTY_LOG", `Cannot read the dirty log of slot ${slot}`, bytes);
+    bitmap.set(words.subarray(0, length));
+  }
+
+  /** Sets an input of the interrupt controllers; one without a route takes it in silence. */
+  setIrqLine(gsi: number, level: 0 | 1): void {
+    const { bytes, view } = block(KvmIrqLevel);
+    view.setUint32(KvmIrqLevel.irq, gsi, true);
+    view.setUint32(KvmIrqLevel.level, level, true);
+    this.control("KVM_IRQ_LINE", `Cannot set interrupt line ${gsi}`, bytes);
+  }
+
+  /**
+   * Makes an eventfd trigger a GSI.
+   *
+   * @param resampleFd makes it level-triggered: signalled by the kernel when the guest has acknowledged
+   */
+  assignIrqfd(fd: number, gsi: number, resampleFd?: number): void {
+    const flags = resampleFd === undefined ? 0 : KVM_IRQFD_FLAG_RESAMPLE;
+    this.#irqfd({ fd, gsi, flags, resampleFd: resampleFd ?? 0 }, "Cannot connect an eventfd to");
+  }
+
+  /** Undoes {@linkcode assignIrqfd}; one that isn't assigned is no error for the kernel. */
+  deassignIrqfd(fd: number, gsi: number): void {
+    const flags = KVM_IRQFD_FLAG_DEASSIGN;
+    this.#irqfd({ fd, gsi, flags, resampleFd: 0 }, "Cannot disconnect an eventfd from");
+  }
+
+  #irqfd(
+    irqfd: { fd: number; gsi: number; flags: number; resampleFd: number },
+    context: string,
+  ): void {
+    const { bytes, view } = block(KvmIrqfd);
+    view.setUint32(KvmIrqfd.fd, irqfd.fd, true);
+    view.setUint32(KvmIrqfd.gsi, irqfd.gsi, true);
+    view.setUint32(KvmIrqfd.flags, irqfd.flags, true);
+    view.setUint32(KvmIrqfd.resamplefd, irqfd.resampleFd, true);
+    this.control("KVM_IRQFD", `${context} interrupt line ${irqfd.gsi}`, bytes);
+  }
+
+  /** Makes guest writes signal an eventfd instead of exiting. */
+  assignIoEvent(event: IoEvent): void {
+    this.#ioEvent(event, 0, "Cannot connect");
+  }
+
+  /** Undoes {@linkcode assignIoEvent}: needs the same eventfd, address, length and datamatch, else fails with ENOENT. */
+  deassignIoEvent(event: IoEvent): void {
+    this.#ioEvent(event, KVM_IOEVENTFD_FLAG_DEASSIGN, "Cannot disconnect");
+  }
+
+  #ioEvent(event: IoEvent, flag: number, context: string): void {
+    const { bytes, view } = block(KvmIoeventfd);
+    const matching = event.datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH;
+    const port = event.port ? KVM_IOEVENTFD_FLAG_PIO : 0;
+    view.setBigUint64(KvmIoeventfd.datamatch, BigInt(event.datamatch ?? 0), true);
+    view.setBigUint64(KvmIoeventfd.addr, BigInt(event.address), true);
+    view.setUint32(KvmIoeventfd.len, event.length, true);
+    view.setInt32(KvmIoeventfd.fd, event.fd, true);
+    // bits: flags of the event.
+    view.setUint32(KvmIoeventfd.flags, flag | matching | port, true);
+    const place = event.port ? "port" : "guest address";
+    const at = `${place} 0x${event.address.toString(16)}`;
+    this.control("KVM_IOEVENTFD", `${context} an eventfd for writes to ${at}`, bytes);
+  }
+
+  /** Replaces the whole table of GSI routes. */
+  setGsiRouting(routes: readonly GsiRoute[]): void {
+    const size = sizeof(KvmIrqRouting) + routes.length * sizeof(KvmIrqRoutingEntry);
+    const bytes = new Uint8Array(size);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(KvmIrqRouting.nr, routes.length, true);
+    routes.forEach((route, i) => {
+      writeRoute(view, sizeof(KvmIrqRouting) + i * sizeof(KvmIrqRoutingEntry), route);
+    });
+    this.control("KVM_SET_GSI_ROUTING", `Cannot set ${routes.length} interrupt routes`, bytes);
+  }
+
+  /** Sends a message-signalled interrupt; returns whether a vCPU took it. */
+  signalMsi(address: bigint, data: number): boolean {
+    const { bytes, view } = block(KvmMsi);
+    view.setBigUint64(KvmMsi.address_lo, address, true);
+    view.setUint32(KvmMsi.data, data, true);
+    return this.control("KVM_SIGNAL_MSI", "Cannot send an MSI", bytes) > 0;
+  }
+
+  /** Makes a vCPU; `id` is its APIC id. */
+  createVcpu(id: number): Vcpu {
+    const fd = this.control("KVM_CREATE_VCPU", `Cannot create vCPU ${id}`, id);
+    return new Vcpu(this.driver, fd, { id });
+  }
+}
+
+/** A zeroed C struct to fill. */
+function block(layout: Shape): { bytes: Uint8Array<ArrayBuffer>; view: DataView } {
+  const bytes = new Uint8Array(sizeof(layout));
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+function writeRoute(view: DataView, at: number, route: GsiRoute): void {
+  const u = at + KvmIrqRoutingEntry.u;
+  const type = "irqchip" in route ? KVM_IRQ_ROUTING_IRQCHIP : KVM_IRQ_ROUTING_MSI;
+  view.setUint32(at + KvmIrqRoutingEntry.gsi, route.gsi, true);
+  view.setUint32(at + KvmIrqRoutingEntry.type, type, true);
+  if ("irqchip" in route) {
+    view.setUint32(u + KvmIrqRoutingIrqchip.irqchip, route.irqchip, true);
+    view.setUint32(u + KvmIrqRoutingIrqchip.pin, route.pin, true);
+  } else {
+    view.setBigUint64(u + KvmIrqRoutingMsi.address_lo, route.address, true);
+    view.setUint32(u + KvmIrqRoutingMsi.data, route.data, true);
+  }
+}
