@@ -1,0 +1,41 @@
+/**
+ * What a device's front is built from. The front is the half that answers register accesses, in the isolate of whichever
+ * vCPU made them.
+ *
+ * @module
+ */
+
+import type { BusDevice } from "../bus/bus_device.ts";
+import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
+import type { IrqLine } from "../bus/irq_line.ts";
+import type { SharedState } from "../memory/shared_state.ts";
+
+/**
+ * Why a machine ends, as a device sees it: `power-off` (ACPI sleep state S5), `reset` (i8042, ACPI reset register),
+ * `panic` (pvpanic), `debug-exit` (the debug port; `detail` is the value written).
+ */
+export type EndRequest = "power-off" | "reset" | "panic" | "debug-exit";
+
+/** What the isolate that holds the fronts does for them. */
+export interface FrontContext {
+  /** The machine's shared state. */
+  readonly state: SharedState;
+  /** The interrupt line of a device; one that does nothing where it has none. */
+  irqLine(descriptor: DeviceDescriptor): IrqLine;
+  /** Wakes the back of a device, which runs in its I/O worker: signals the eventfd called `role`. Never blocks. */
+  signal(descriptor: DeviceDescriptor, role: string): void;
+  /** Ends the machine; the first request counts. */
+  end(request: EndRequest, detail?: number): void;
+  /**
+   * Waits until the word at `index` of the shared state's words is no longer `value`, at most `timeout` ms; a stop of the
+   * vCPU ends the wait too. For the one rendezvous there is, a virtio reset.
+   *
+   * @returns whether the word changed
+   */
+  park(index: number, value: number, timeout: number): boolean;
+  /** Reports what a guest did wrong; rate-limited, never blocks. */
+  warn(descriptor: DeviceDescriptor, message: string): void;
+}
+
+/** Builds the front of one kind of device. */
+export type FrontFactory = (descriptor: DeviceDescriptor, context: FrontContext) => BusDevice;
