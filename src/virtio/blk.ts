@@ -1,0 +1,278 @@
+/**
+ * The block device (virtio 1.3 §5.2): moves sectors between a disk and guest RAM. Requests run beside each other as far as the
+ * disk lets them, and end in any order.
+ *
+ * @module
+ */
+
+import { EOPNOTSUPP, EPOLLIN } from "../abi/linux.ts";
+import {
+  VIRTIO_BLK_F_BLK_SIZE,
+  VIRTIO_BLK_F_DISCARD,
+  VIRTIO_BLK_F_FLUSH,
+  VIRTIO_BLK_F_RO,
+  VIRTIO_BLK_F_SEG_MAX,
+  VIRTIO_BLK_F_WRITE_ZEROES,
+  VIRTIO_BLK_ID_BYTES,
+  VIRTIO_BLK_S_IOERR,
+  VIRTIO_BLK_S_OK,
+  VIRTIO_BLK_S_UNSUPP,
+  VIRTIO_BLK_SECTOR_SIZE,
+  VIRTIO_ID_BLOCK,
+  VirtioBlkConfig,
+} from "../abi/virtio_devices.ts";
+import { errnoText, VireoError } from "../base/errors.ts";
+import { sizeof } from "../base/struct.ts";
+import {
+  type Disk,
+  type DiskCompletion,
+  type DiskRequest,
+  DiskRequestPool,
+  MAX_SEGMENTS,
+} from "../storage/disk.ts";
+import { fileDisk } from "../storage/file_disk.ts";
+import { BLK_HEADER_SIZE, type BlkLimits, BlkRequest, MAX_DISCARD_SECTORS } from "./blk_request.ts";
+import { DescriptorChain } from "./descriptor_chain.ts";
+import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
+import type { VirtioSpec } from "./virtio_spec.ts";
+import type { Virtqueue } from "./virtqueue.ts";
+
+const QUEUE = 0;
+/** A request uses at most as many buffers as the queue has entries, and its data {@linkcode MAX_SEGMENTS} of them. */
+const QUEUE_SIZE = MAX_SEGMENTS;
+/** Requests that run at a time; the others wait in the queue. */
+export const BLK_DEPTH = 128;
+/** Two buffers of each request are its header and status. */
+const SEG_MAX = QUEUE_SIZE - 2;
+/** Discards are best aligned to blocks of the host's file systems: sectors of a 4 KiB block. */
+const DISCARD_ALIGNMENT = 8;
+
+/** One queue, flushing, and where the disk may be written also discarding. */
+export function blkSpec(disk: BlkLimits): VirtioSpec {
+  const discard = disk.discard && !disk.readonly;
+  const config = new Uint8Array(sizeof(VirtioBlkConfig));
+  const view = new DataView(config.buffer);
+  const sectors = disk.size / VIRTIO_BLK_SECTOR_SIZE;
+  view.setBigUint64(VirtioBlkConfig.capacity, BigInt(sectors), true);
+  view.setUint32(VirtioBlkConfig.seg_max, SEG_MAX, true);
+  view.setUint32(VirtioBlkConfig.blk_size, VIRTIO_BLK_SECTOR_SIZE, true);
+  view.setUint16(VirtioBlkConfig.num_queues, 1, true);
+  if (discard) {
+    view.setUint32(VirtioBlkConfig.max_discard_sectors, MAX_DISCARD_SECTORS, true);
+    view.setUint32(VirtioBlkConfig.max_discard_seg, 1, true);
+    view.setUint32(VirtioBlkConfig.discard_sector_alignment, DISCARD_ALIGNMENT, true);
+    view.setUint32(VirtioBlkConfig.max_write_zeroes_sectors, MAX_DISCARD_SECTORS, true);
+    view.setUint32(VirtioBlkConfig.max_write_zeroes_seg, 1, true);
+    view.setUint8(VirtioBlkConfig.write_zeroes_may_unmap, 1);
+  }
+  return {
+    deviceId: VIRTIO_ID_BLOCK,
+    features: [
+      VIRTIO_BLK_F_SEG_MAX,
+      VIRTIO_BLK_F_BLK_SIZE,
+      VIRTIO_BLK_F_FLUSH,
+      ...disk.readonly ? [VIRTIO_BLK_F_RO] : [],
+      ...discard ? [VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES] : [],
+    ],
+    queueSizes: [QUEUE_SIZE],
+    config,
+  };
+}
+
+/** Makes the disk behind a device; another one for tests. */
+export type DiskFactory = (context: VirtioContext, complete: DiskCompletion) => Disk;
+
+/**
+ * A disk's device. Descriptor: `image`, borrowed. Options: `size` in bytes, `readonly`, `discard`, `serial` (up to 20 bytes
+ * for VIRTIO_BLK_T_GET_ID), and `engine`, a `DiskEngine`.
+ */
+export class Blk implements VirtioDevice {
+  readonly #context: VirtioContext;
+  readonly #limits: BlkLimits;
+  readonly #id = new Uint8Array(VIRTIO_BLK_ID_BYTES);
+  readonly #disk: Disk;
+  readonly #pool: DiskRequestPool;
+  // What is kept of a request while the disk works on it, by the request's index.
+  readonly #heads = new Uint16Array(BLK_DEPTH);
+  readonly #statusAddresses = new Float64Array(BLK_DEPTH);
+  readonly #writableLengths = new Float64Array(BLK_DEPTH);
+  /** Requests that don't run. */
+  readonly #free: DiskRequest[];
+  readonly #chain: DescriptorChain;
+  readonly #request: BlkRequest;
+  /** Whether a write is on stable storage when it ends: a driver without FLUSH counts on that (virtio 1.3 §5.2.6.2). */
+  #writeThrough = false;
+
+  /**
+   * A disk on an opened image.
+   *
+   * @param context of its back
+   * @param makeDisk the file's disk where absent
+   */
+  constructor(context: VirtioContext, makeDisk: DiskFactory = imageDisk) {
+    const { options } = context.descriptor;
+    this.#context = context;
+    this.#limits = {
+      size: Number(options["size"]),
+      readonly: options["readonly"] === true,
+      discard: options["discard"] === true,
+    };
+    new TextEncoder().encodeInto(String(options["serial"] ?? ""), this.#id);
+    this.#chain = new DescriptorChain(context.memory, QUEUE_SIZE);
+    this.#request = new BlkRequest(context.memory);
+    using stack = new DisposableStack();
+    this.#pool = stack.use(new DiskRequestPool(BLK_DEPTH));
+    this.#free = [...this.#pool.requests];
+    this.#disk = stack.use(makeDisk(context, (request, result) => this.#end(request, result)));
+    if (this.#disk.event >= 0) {
+      context.loop.add(this.#disk.event, EPOLLIN, () => this.#reap());
+    }
+    stack.move();
+  }
+
+  /** Takes note of what the driver can do. */
+  activate(): void {
+    this.#writeThrough = !this.#context.state.hasFeature(VIRTIO_BLK_F_FLUSH);
+  }
+
+  /** Starts all requests that there is room for; those that end at once go back in the same batch. */
+  processQueue(_index: number, queue: Virtqueue): void {
+    for (let more = true; more && this.#free.length > 0;) {
+      while (this.#free.length > 0 && (more = queue.pop(this.#chain))) this.#begin(queue);
+      this.#disk.submit();
+      // Requests that have ended already make room for those that still wait in the queue.
+      this.#disk.reap();
+    }
+  }
+
+  /** Waits until no request runs: afterwards nothing reads or writes guest memory. */
+  drain(): void {
+    this.#disk.drain();
+    this.#context.complete(QUEUE);
+  }
+
+  /** Lets go of the disk. The image's descriptor stays open. */
+  close(): void {
+    if (this.#disk.event >= 0) this.#context.loop.remove(this.#disk.event);
+    this.#disk[Symbol.dispose]();
+    this.#pool[Symbol.dispose]();
+  }
+
+  /** The disk says that requests have ended. */
+  #reap(): void {
+    const starved = this.#free.length === 0;
+    this.#disk.reap();
+    if (starved) this.#context.process(QUEUE);
+    else this.#context.complete(QUEUE);
+  }
+
+  #begin(queue: Virtqueue): void {
+    const chain = this.#chain;
+    const request = this.#request;
+    request.parse(chain, this.#limits);
+    switch (request.action) {
+      case "none":
+        return this.#answer(queue, request.status, 0);
+      case "get-id":
+        return this.#answer(queue, VIRTIO_BLK_S_OK, chain.write(0, this.#id));
+      case "read":
+      case "write":
+      case "flush":
+      case "discard":
+      case "zero":
+      case "zero-unmap": {
+        const started = this.#free.pop();
+        if (started === undefined) throw new VireoError("internal", "Cannot start: disk is full");
+        started.begin(request.action, request.offset);
+        if (!this.#addData(started)) {
+          this.#free.push(started);
+          return this.#answer(queue, VIRTIO_BLK_S_IOERR, 0);
+        }
+        this.#heads[started.index] = chain.head;
+        this.#statusAddresses[started.index] = request.statusAddress;
+        this.#writableLengths[started.index] = chain.writableLength;
+        return this.#disk.start(started);
+      }
+      default:
+        return request.action satisfies never;
+    }
+  }
+
+  /** Points the request at its data in guest memory; false where that is in too many pieces. */
+  #addData(started: DiskRequest): boolean {
+    const { action, length } = this.#request;
+    const chain = this.#chain;
+    if (action === "read") return this.#addBuffers(started, chain.readableCount, 0, length);
+    if (action === "write") return this.#addBuffers(started, 0, BLK_HEADER_SIZE, length);
+    started.length = length;
+    return true;
+  }
+
+  /** Adds `length` bytes of the chain's buffers from buffer `first` on, after `skip` bytes. */
+  #addBuffers(started: DiskRequest, first: number, skip: number, length: number): boolean {
+    const chain = this.#chain;
+    let left = length;
+    for (let i = first; left > 0; i++) {
+      const bytes = Math.min(chain.length(i) - skip, left);
+      if (bytes > 0) {
+        // SAFETY: the queue has checked that the buffer is RAM, and a reset waits for the request's end.
+        const address = this.#context.memory.hostAddress(chain.address(i) + skip, bytes);
+        if (!started.append(address, bytes)) return false;
+        left -= bytes;
+      }
+      skip = Math.max(0, skip - chain.length(i));
+    }
+    return true;
+  }
+
+  /** Ends a request that never reached the disk. One without room for a status is only given back. */
+  #answer(queue: Virtqueue, status: number, written: number): void {
+    const { statusAddress } = this.#request;
+    if (statusAddress < 0) return queue.pushUsed(this.#chain.head, 0);
+    this.#context.memory.writeU8(statusAddress, status);
+    queue.pushUsed(this.#chain.head, usedLength(this.#chain.writableLength, written));
+  }
+
+  /** The disk has done a request. */
+  #end(request: DiskRequest, result: number): void {
+    if (result === 0 && request.operation === "write" && this.#writeThrough) {
+      request.begin("flush", 0);
+      return this.#disk.start(request);
+    }
+    this.#free.push(request);
+    if (result < 0) this.#report(request, result);
+    const written = request.operation === "read" && result === 0 ? request.length : 0;
+    this.#context.memory.writeU8(this.#statusAddresses[request.index]!, statusOf(result));
+    const length = usedLength(this.#writableLengths[request.index]!, written);
+    this.#context.queue(QUEUE)?.pushUsed(this.#heads[request.index]!, length);
+  }
+
+  #report(request: DiskRequest, result: number): void {
+    if (result === -EOPNOTSUPP) return;
+    const { operation, offset } = request;
+    this.#context.warn(`Cannot ${operation} at byte ${offset} of the disk: ${errnoText(-result)}`);
+  }
+}
+
+function imageDisk(context: VirtioContext, complete: DiskCompletion): Disk {
+  const { fds, options, id } = context.descriptor;
+  const fd = fds["image"];
+  if (fd === undefined) throw new VireoError("internal", `Cannot run ${id}: it has no image`);
+  const engine = options["engine"] === "blocking" ? "blocking" : "io_uring";
+  const disk = fileDisk({ fd, engine, depth: BLK_DEPTH, complete });
+  if (engine === "io_uring" && disk.event < 0) {
+    context.warn("No io_uring for this disk after all: it makes its neighbours wait");
+  }
+  return disk;
+}
+
+/** What the driver is told: a command that the host's file system can't do is one it need not try again. */
+function statusOf(result: number): number {
+  if (result === 0) return VIRTIO_BLK_S_OK;
+  return result === -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+/** Bytes written from the start of the writable buffers (virtio 1.3 §2.7.8.2): the status counts where no gap is before it. */
+function usedLength(writable: number, written: number): number {
+  return written === writable - 1 ? writable : written;
+}

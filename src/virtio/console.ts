@@ -1,0 +1,294 @@
+/**
+ * The terminal: a virtio console of one port, without MULTIPORT (virtio 1.3 §5.3), its size in configuration space.
+ *
+ * Linux spins with interrupts off until a buffer that it has sent comes back, so output never waits for the host: it goes into
+ * a bounded ring, and what does not fit while nobody reads is dropped and counted. Input waits: it is read from the host only
+ * while the guest has buffers for it. Keys do not: Ctrl-A is ours also before there is a driver and when the guest hangs, so with
+ * an escape key input is always read, kept in a ring, and dropped where that is full.
+ *
+ * @module
+ */
+
+import { EAGAIN, EINTR, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
+import {
+  VIRTIO_CONSOLE_F_SIZE,
+  VIRTIO_ID_CONSOLE,
+  VirtioConsoleConfig,
+} from "../abi/virtio_devices.ts";
+import { errnoText } from "../base/errors.ts";
+import { sizeof } from "../base/struct.ts";
+import { TERMINAL_HELP, type TerminalCommand, TerminalEscape } from "../devices/terminal_escape.ts";
+import { SharedStream } from "../host/tty.ts";
+import { ByteRing } from "./byte_ring.ts";
+import { DescriptorChain } from "./descriptor_chain.ts";
+import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
+import type { VirtioSpec } from "./virtio_spec.ts";
+import type { Virtqueue } from "./virtqueue.ts";
+
+const QUEUE_SIZE = 64;
+const RECEIVE = 0;
+const TRANSMIT = 1;
+
+/** Bytes of output that wait for the host at most. */
+export const CONSOLE_RING_SIZE: number = 2 ** 20;
+
+/** Keys that wait for the guest at most. */
+const KEYS_SIZE = 2 ** 16;
+
+/** Most bytes read from the host at once: a page, which is what Linux offers in a buffer. */
+const READ_SIZE = 4096;
+
+/** A terminal's size in characters; what is below 0 or above 65535 counts as that. */
+export interface ConsoleSize {
+  /** Characters in a row. */
+  readonly columns: number;
+  /** Rows on the screen. */
+  readonly rows: number;
+}
+
+/** Two queues, and a configuration space that holds the terminal's size. */
+export function consoleSpec(size: ConsoleSize): VirtioSpec {
+  const config = new Uint8Array(sizeof(VirtioConsoleConfig));
+  config.set(consoleSizeBytes(size), VirtioConsoleConfig.cols);
+  return {
+    deviceId: VIRTIO_ID_CONSOLE,
+    features: [VIRTIO_CONSOLE_F_SIZE],
+    queueSizes: [QUEUE_SIZE, QUEUE_SIZE],
+    config,
+  };
+}
+
+/** The size as configuration bytes, from `VirtioConsoleConfig.cols` on. */
+export function consoleSizeBytes(size: ConsoleSize): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(4);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, clamp(size.columns), true);
+  view.setUint16(2, clamp(size.rows), true);
+  return bytes;
+}
+
+/**
+ * The terminal's device. Descriptors: `input` and `output`, both borrowed, either may be absent. Options: `escape`, whether
+ * Ctrl-A is a prefix; Ctrl-A x then posts `{ key: "quit" }`.
+ */
+export class Console implements VirtioDevice {
+  /** Bytes of output that were thrown away since nobody read. */
+  dropped = 0;
+  readonly #context: VirtioContext;
+  readonly #chain: DescriptorChain;
+  readonly #ring = new ByteRing(CONSOLE_RING_SIZE);
+  readonly #bytes = new Uint8Array(READ_SIZE);
+  readonly #escape: TerminalEscape | undefined;
+  /** Keys for the guest; used with an escape key alone. */
+  readonly #keys = new ByteRing(KEYS_SIZE);
+  #input: SharedStream | undefined;
+  #output: SharedStream | undefined;
+  #sizeTold = false;
+  #inputWaits = false;
+  #outputWaits = false;
+
+  /**
+   * A terminal on the host's descriptors.
+   *
+   * @param context of its back
+   */
+  constructor(context: VirtioContext) {
+    this.#context = context;
+    this.#chain = new DescriptorChain(context.memory, QUEUE_SIZE);
+    const { fds, options } = context.descriptor;
+    this.#input = streamOf(fds["input"]);
+    this.#output = streamOf(fds["output"]);
+    if (options["escape"] === true) {
+      this.#escape = new TerminalEscape((command) => this.#command(command));
+      this.#waitForInput(true);
+    }
+  }
+
+  /** Takes all output, or as much input as the host has and the guest can take. */
+  processQueue(index: number, queue: Virtqueue): void {
+    if (index === TRANSMIT) this.#transmit(queue);
+    else if (index === RECEIVE) this.#receive(queue);
+  }
+
+  /** Stops reading for the guest. Output that waits is in our own ring, and goes on. */
+  drain(): void {
+    this.#leaveInput();
+  }
+
+  /** Whether output waits for the host to take it: what a guest has said last is worth a moment's patience. */
+  pending(): boolean {
+    this.#context.process(TRANSMIT);
+    return this.#output !== undefined && this.#ring.length > 0;
+  }
+
+  /** Writes out what it can without waiting, and lets go of its streams. */
+  close(): void {
+    this.#flush();
+    this.#closeInput();
+    this.#closeOutput();
+  }
+
+  /** Another driver is to be told the size anew. */
+  reset(): void {
+    this.#sizeTold = false;
+  }
+
+  #transmit(queue: Virtqueue): void {
+    while (queue.pop(this.#chain)) {
+      if (!this.#sizeTold) this.#tellSize();
+      if (this.#output !== undefined) this.#keep();
+      queue.pushUsed(this.#chain.head, 0);
+    }
+    if (!this.#outputWaits) this.#flush();
+  }
+
+  /**
+   * Linux reads a console's size after a change of configuration alone, never at the start, and not before its terminal is
+   * there, which its first output shows.
+   */
+  #tellSize(): void {
+    this.#sizeTold = true;
+    this.#context.changeConfig(VirtioConsoleConfig.cols, new Uint8Array());
+  }
+
+  /** Copies the chain's bytes into the ring, and counts those that do not fit. */
+  #keep(): void {
+    const length = this.#chain.readableLength;
+    if (length > this.#ring.free) this.#flush();
+    let done = 0;
+    while (done < length && this.#ring.free > 0) {
+      const room = this.#ring.room(length - done);
+      this.#chain.read(done, room);
+      this.#ring.commit(room.length);
+      done += room.length;
+    }
+    if (done === length) return;
+    this.dropped += length - done;
+    this.#context.warn(`Dropped ${this.dropped} bytes of output so far: nobody reads it`);
+  }
+
+  #flush(): void {
+    while (this.#output !== undefined && this.#ring.length > 0) {
+      const result = this.#output.write(this.#ring.peek(CONSOLE_RING_SIZE));
+      if (result === -EAGAIN) return this.#waitForOutput(true);
+      if (result >= 0) this.#ring.drop(result);
+      else if (result !== -EINTR) this.#loseOutput(result);
+    }
+    this.#waitForOutput(false);
+  }
+
+  #loseOutput(result: number): void {
+    this.#closeOutput();
+    this.#ring.clear();
+    this.#context.warn(`Cannot write output any more, it is dropped: ${errnoText(-result)}`);
+  }
+
+  #receive(queue: Virtqueue): void {
+    while (this.#input !== undefined || this.#keys.length > 0) {
+      // No buffer: the driver notifies when it has one.
+      if (!queue.pop(this.#chain)) return this.#leaveInput();
+      const count = this.#read(this.#chain.writableLength);
+      if (count > 0) {
+        const bytes = this.#bytes.subarray(0, count);
+        queue.pushUsed(this.#chain.head, this.#chain.write(0, bytes));
+      } else if (this.#chain.writableLength === 0) queue.pushUsed(this.#chain.head, 0);
+      else {
+        queue.undoPop();
+        if (count < 0) return this.#waitForInput(true);
+      }
+    }
+  }
+
+  /** Reads at most `limit` bytes for the guest: 0 where there was an end, -1 where none has come. */
+  #read(limit: number): number {
+    if (limit === 0) return 0;
+    const bytes = limit < READ_SIZE ? this.#bytes.subarray(0, limit) : this.#bytes;
+    return this.#escape === undefined ? this.#readInput(bytes) : this.#takeKeys(bytes);
+  }
+
+  #readInput(bytes: Uint8Array<ArrayBuffer>): number {
+    if (this.#input === undefined) return 0;
+    const result = this.#input.read(bytes);
+    if (result === -EAGAIN) return -1;
+    if (result === -EINTR) return 0;
+    // A terminal that has hung up gives EIO; whatever it is, there is nothing more to come.
+    if (result <= 0) this.#closeInput();
+    return Math.max(0, result);
+  }
+
+  #takeKeys(bytes: Uint8Array<ArrayBuffer>): number {
+    const keys = this.#keys.peek(bytes.length);
+    if (keys.length === 0) return -1;
+    bytes.set(keys);
+    this.#keys.drop(keys.length);
+    return keys.length;
+  }
+
+  /** Sorts what was typed into commands for us and keys for the guest. */
+  #sortKeys(): void {
+    const count = this.#readInput(this.#bytes);
+    if (count <= 0) return;
+    const kept = this.#escape?.filter(this.#bytes, count) ?? count;
+    this.#keys.push(this.#bytes.subarray(0, kept));
+    this.#context.process(RECEIVE);
+  }
+
+  #command(command: TerminalCommand): void {
+    switch (command) {
+      case "quit":
+        return this.#context.post({ key: "quit" });
+      case "help":
+        this.#ring.push(new TextEncoder().encode(TERMINAL_HELP));
+        return this.#flush();
+      default:
+        command satisfies never;
+    }
+  }
+
+  /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */
+  #waitForInput(wanted: boolean): void {
+    if (this.#input === undefined || this.#inputWaits === wanted) return;
+    this.#inputWaits = wanted;
+    const { loop } = this.#context;
+    if (wanted) loop.add(this.#input.fd, EPOLLIN, () => this.#inputReady());
+    else loop.remove(this.#input.fd);
+  }
+
+  /** Leaves input with the host, unless some of it may be for us. */
+  #leaveInput(): void {
+    if (this.#escape === undefined) this.#waitForInput(false);
+  }
+
+  #inputReady(): void {
+    if (this.#escape === undefined) this.#context.process(RECEIVE);
+    else this.#sortKeys();
+  }
+
+  #waitForOutput(wanted: boolean): void {
+    if (this.#output === undefined || this.#outputWaits === wanted) return;
+    this.#outputWaits = wanted;
+    const { loop } = this.#context;
+    if (wanted) loop.add(this.#output.fd, EPOLLOUT, () => this.#flush());
+    else loop.remove(this.#output.fd);
+  }
+
+  #closeInput(): void {
+    this.#waitForInput(false);
+    this.#input?.[Symbol.dispose]();
+    this.#input = undefined;
+  }
+
+  #closeOutput(): void {
+    this.#waitForOutput(false);
+    this.#output?.[Symbol.dispose]();
+    this.#output = undefined;
+  }
+}
+
+function streamOf(fd: number | undefined): SharedStream | undefined {
+  return fd === undefined || fd < 0 ? undefined : SharedStream.of(fd);
+}
+
+function clamp(characters: number): number {
+  return Math.min(Math.max(Math.trunc(characters), 0), 0xffff);
+}

@@ -1,0 +1,333 @@
+/**
+ * One port of a console with ports: bytes both ways between a pair of queues and the host's streams, all of them, pushing back
+ * in both directions.
+ *
+ * @module
+ */
+
+import { EAGAIN, EINTR, EPIPE, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
+import { errnoText } from "../base/errors.ts";
+import type { SharedStream } from "../host/tty.ts";
+import { PortNews } from "./console_control.ts";
+import { DescriptorChain } from "./descriptor_chain.ts";
+import type { LineSplitter } from "./line_splitter.ts";
+import type { VirtioContext } from "./virtio_device.ts";
+import { BrokenRing } from "./split_ring.ts";
+import type { Virtqueue } from "./virtqueue.ts";
+
+/** Most entries of a port's queues. */
+export const PORT_QUEUE_SIZE = 64;
+
+/** Bytes moved by one call. */
+const CHUNK = 65536;
+
+/** Most bytes that a reset takes out of a guest's queue to be written later. */
+const SALVAGE_LIMIT: number = 8 * 2 ** 20;
+
+/** What a port is made of. */
+export interface PortParts {
+  /** The port's number, from 0. */
+  readonly id: number;
+  /** What the guest finds it by. */
+  readonly name: string;
+  /** Where the guest's input comes from. */
+  readonly input: SharedStream | undefined;
+  /** Where the guest's output goes to. */
+  readonly output: SharedStream | undefined;
+  /** Takes the guest's output instead. */
+  readonly lines: LineSplitter | undefined;
+  /** Index of the queue whose buffers input goes to. */
+  readonly receive: number;
+  /** Index of the queue that output comes from. */
+  readonly transmit: number;
+  /** Called when there is news for the driver. */
+  readonly onNews: () => void;
+}
+
+/** A port. */
+export class ConsolePort {
+  /** What the driver is still to be told. */
+  readonly news: PortNews;
+  readonly #context: VirtioContext;
+  readonly #parts: PortParts;
+  readonly #chain: DescriptorChain;
+  readonly #bytes = new Uint8Array(CHUNK);
+  /** The front of {@linkcode ConsolePort.#bytes}, as long as the guest's buffers usually are. */
+  #view = this.#bytes;
+  #input: SharedStream | undefined;
+  #output: SharedStream | undefined;
+  #inputWaits = false;
+  #outputWaits = false;
+  /** The output failed: the port does not come back. */
+  #removed = false;
+  /** A process in the guest has it open; what is sent to a closed port is thrown away by Linux. */
+  #guestOpen = false;
+  /** Bytes of the next chain of output that are written already. */
+  #written = 0;
+  /** Output from before a reset. */
+  #salvaged: Uint8Array<ArrayBuffer>[] = [];
+
+  /**
+   * A port that no driver knows yet.
+   *
+   * @param context of the device's back
+   */
+  constructor(context: VirtioContext, parts: PortParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#chain = new DescriptorChain(context.memory, PORT_QUEUE_SIZE);
+    this.#input = parts.input;
+    this.#output = parts.output;
+    this.news = new PortNews(parts.id, parts.name);
+  }
+
+  /** The driver is ready to hear of ports. */
+  add(): void {
+    if (!this.#removed) this.news.add();
+  }
+
+  /** The driver has set the port up. */
+  ready(): void {
+    this.news.open(!this.#ended);
+    this.news.announceName();
+  }
+
+  /** A process in the guest has opened or closed the port. */
+  setGuestOpen(open: boolean): void {
+    this.#guestOpen = open;
+    if (open) this.#context.process(this.#parts.receive);
+    else this.#waitForInput(false);
+  }
+
+  /** Writes the guest's output as far as the host takes it; the rest stays in the queue. */
+  transmit(queue: Virtqueue): void {
+    if (!this.#writeSalvaged()) return;
+    while (queue.pop(this.#chain)) {
+      if (!this.#take(this.#chain)) {
+        queue.undoPop();
+        return this.#waitForOutput(true);
+      }
+      this.#written = 0;
+      queue.pushUsed(this.#chain.head, 0);
+    }
+    this.#waitForOutput(false);
+  }
+
+  /** Reads what the host has into the buffers that the guest offers. */
+  receive(queue: Virtqueue): void {
+    while (this.#input !== undefined && this.#guestOpen) {
+      // No buffer: the driver notifies when it has one.
+      if (!queue.pop(this.#chain)) return this.#waitForInput(false);
+      const room = this.#chain.writableLength;
+      const count = room === 0 ? 0 : this.#input.read(this.#viewOf(room));
+      if (count > 0 || room === 0) {
+        this.#chain.write(0, this.#view.subarray(0, count));
+        queue.pushUsed(this.#chain.head, count);
+        continue;
+      }
+      queue.undoPop();
+      if (count === -EAGAIN) return this.#waitForInput(true);
+      if (count !== -EINTR) this.#endInput();
+    }
+  }
+
+  /** Whether output waits for the host to take it. */
+  pending(): boolean {
+    this.#context.process(this.#parts.transmit);
+    const exhausted = this.#context.queue(this.#parts.transmit)?.exhausted ?? false;
+    return this.#output !== undefined && (this.#outputWaits || exhausted);
+  }
+
+  /** Touches no guest memory until the queues are processed again. */
+  drain(): void {
+    this.#waitForInput(false);
+    this.#waitForOutput(this.#salvaged.length > 0);
+  }
+
+  /**
+   * The driver is gone. What it had sent is kept, up to {@linkcode SALVAGE_LIMIT}: newer kernels reset their devices when they
+   * power off, and the last output of a guest is the one that counts.
+   */
+  reset(): void {
+    this.#salvage();
+    this.news.clear();
+    this.#guestOpen = false;
+    this.#written = 0;
+    this.#parts.lines?.clear();
+    this.#waitForOutput(this.#salvaged.length > 0);
+  }
+
+  /** Writes out what it can without waiting, and lets go of its streams. */
+  close(): void {
+    this.#salvage();
+    this.#writeSalvaged();
+    const lost = this.#salvaged.reduce((sum, bytes) => sum + bytes.length, 0);
+    if (lost > 0) this.#warn(`${lost} bytes of output are lost: nobody read them in time`);
+    this.#closeInput();
+    this.#closeOutput();
+  }
+
+  /** What a snapshot needs beside the queues: 12 bytes and the output from before a reset. */
+  save(): Uint8Array<ArrayBuffer> {
+    const length = this.#salvaged.reduce((sum, bytes) => sum + bytes.length, 0);
+    const saved = new Uint8Array(12 + length);
+    const view = new DataView(saved.buffer);
+    view.setUint32(0, this.news.save() * 2 + (this.#guestOpen ? 1 : 0), true);
+    view.setUint32(4, this.#written, true);
+    view.setUint32(8, length, true);
+    let at = 12;
+    for (const bytes of this.#salvaged) {
+      saved.set(bytes, at);
+      at += bytes.length;
+    }
+    return saved;
+  }
+
+  /** Takes back what {@linkcode ConsolePort.save} gave, from the front of `saved`; gives how many bytes that were. */
+  restore(saved: Uint8Array): number {
+    const view = new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
+    const state = view.getUint32(0, true);
+    this.news.restore(Math.trunc(state / 2));
+    this.#guestOpen = state % 2 === 1;
+    this.#written = view.getUint32(4, true);
+    const end = 12 + view.getUint32(8, true);
+    this.#salvaged = end > 12 ? [saved.slice(12, end)] : [];
+    return end;
+  }
+
+  /**
+   * Whether the guest is to find an end of file. Linux takes a port whose host end is closed for one that can't be written
+   * either, and lets writers wait: a port that has an output stays open when its input has ended.
+   */
+  get #ended(): boolean {
+    const { input, output, lines } = this.#parts;
+    return input !== undefined && this.#input === undefined && !output && !lines;
+  }
+
+  /** Takes the chain's output from where it was left; false where the host takes no more. */
+  #take(chain: DescriptorChain): boolean {
+    while (this.#written < chain.readableLength) {
+      const count = chain.read(this.#written, this.#bytes);
+      const taken = this.#parts.lines ? this.#split(count) : this.#write(this.#bytes, count);
+      if (taken < 0) return false;
+      this.#written += taken;
+    }
+    return true;
+  }
+
+  #split(count: number): number {
+    this.#parts.lines?.push(this.#bytes.subarray(0, count));
+    return count;
+  }
+
+  /** Writes bytes: how many were taken, or -1 where the host takes no more. Without an output all are thrown away. */
+  #write(bytes: Uint8Array<ArrayBuffer>, count: number): number {
+    while (this.#output !== undefined) {
+      const result = this.#output.write(bytes, count);
+      if (result >= 0) return result;
+      if (result === -EAGAIN) return -1;
+      if (result !== -EINTR) this.#loseOutput(result);
+    }
+    return count;
+  }
+
+  /**
+   * Nobody takes the output any more (`| head`): the port goes away, so that whoever writes to it in the guest gets an error,
+   * as a local process would. A closed port would make Linux' writers wait for ever, and thrown-away output never ends.
+   */
+  #loseOutput(result: number): void {
+    this.#closeOutput();
+    this.#salvaged = [];
+    this.#removed = true;
+    this.news.remove();
+    this.#parts.onNews();
+    // A reader that has seen enough is no fault of anybody.
+    if (result === -EPIPE) return;
+    this.#warn(`Cannot write output any more, the port is removed: ${errnoText(-result)}`);
+  }
+
+  /** All data before the end is shown to the driver before it hears of the end. */
+  #endInput(): void {
+    this.#closeInput();
+    if (!this.#ended) return;
+    this.#context.complete(this.#parts.receive);
+    this.news.open(false);
+    this.#parts.onNews();
+  }
+
+  #salvage(): void {
+    const queue = this.#context.queue(this.#parts.transmit);
+    if (queue === undefined || this.#output === undefined) return;
+    let kept = 0;
+    try {
+      for (queue.beginRound(); queue.pop(this.#chain); this.#written = 0) {
+        const left = Math.max(0, this.#chain.readableLength - this.#written);
+        const bytes = new Uint8Array(Math.min(left, SALVAGE_LIMIT - kept));
+        kept += this.#chain.read(this.#written, bytes);
+        if (bytes.length > 0) this.#salvaged.push(bytes);
+      }
+    } catch (error) {
+      // The ring is the reason for the reset: what can be read of it has been.
+      if (!(error instanceof BrokenRing)) throw error;
+    }
+  }
+
+  /** Writes what a reset has left; false where the host takes no more. */
+  #writeSalvaged(): boolean {
+    for (let [first] = this.#salvaged; first !== undefined; [first] = this.#salvaged) {
+      const taken = this.#write(first, first.length);
+      if (taken < 0) {
+        this.#waitForOutput(true);
+        return false;
+      }
+      if (taken < first.length) this.#salvaged[0] = first.subarray(taken);
+      else this.#salvaged.shift();
+    }
+    return true;
+  }
+
+  #viewOf(room: number): Uint8Array<ArrayBuffer> {
+    const length = Math.min(room, CHUNK);
+    if (this.#view.length !== length) this.#view = this.#bytes.subarray(0, length);
+    return this.#view;
+  }
+
+  /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */
+  #waitForInput(wanted: boolean): void {
+    if (this.#input === undefined || this.#inputWaits === wanted) return;
+    this.#inputWaits = wanted;
+    const { loop } = this.#context;
+    if (wanted) loop.add(this.#input.fd, EPOLLIN, () => this.#context.process(this.#parts.receive));
+    else loop.remove(this.#input.fd);
+  }
+
+  #waitForOutput(wanted: boolean): void {
+    if (this.#output === undefined || this.#outputWaits === wanted) return;
+    this.#outputWaits = wanted;
+    const { loop } = this.#context;
+    if (wanted) loop.add(this.#output.fd, EPOLLOUT, () => this.#goOn());
+    else loop.remove(this.#output.fd);
+  }
+
+  #goOn(): void {
+    if (!this.#writeSalvaged()) return;
+    this.#waitForOutput(false);
+    this.#context.process(this.#parts.transmit);
+  }
+
+  #closeInput(): void {
+    this.#waitForInput(false);
+    this.#input?.[Symbol.dispose]();
+    this.#input = undefined;
+  }
+
+  #closeOutput(): void {
+    this.#waitForOutput(false);
+    this.#output?.[Symbol.dispose]();
+    this.#output = undefined;
+  }
+
+  #warn(message: string): void {
+    this.#context.warn(`Port ${this.#parts.name}: ${message}`);
+  }
+}
