@@ -1,0 +1,122 @@
+/**
+ * The folder that keeps what was fetched or built, shared by every Vireo process of a user: one writer at a time, and
+ * nothing appears in it before it is whole.
+ *
+ * @module
+ */
+
+import { errorText, VireoError } from "../base/errors.ts";
+import { join } from "../std/path.ts";
+
+/**
+ * Where Vireo keeps its cache: `$XDG_CACHE_HOME/vireo`, or `~/.cache/vireo`.
+ *
+ * @throws VireoError `environment` where neither variable is set
+ */
+export function defaultCacheFolder(): string {
+  // The XDG base directory specification has relative paths ignored.
+  const base = Deno.env.get("XDG_CACHE_HOME");
+  if (base?.startsWith("/")) return join(base, "vireo");
+  const home = Deno.env.get("HOME");
+  if (home) return join(home, ".cache", "vireo");
+  throw new VireoError(
+    "environment",
+    "Cannot find a cache folder: neither XDG_CACHE_HOME nor HOME is set; set one of them",
+  );
+}
+
+/** The right to change a folder, held until disposed. Only processes that ask are kept out. */
+export class FolderLock implements Disposable {
+  readonly #file: Deno.FsFile;
+
+  /** @param file an open file whose lock is held */
+  constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /**
+   * Makes the folder where needed and takes its lock, however long another process holds it. The kernel frees the lock of a
+   * process that dies.
+   */
+  static async take(folder: string): Promise<FolderLock> {
+    await makeFolder(folder);
+    const path = join(folder, ".lock");
+    try {
+      const file = await Deno.open(path, { create: true, write: true });
+      await file.lock(true);
+      return new FolderLock(file);
+    } catch (error) {
+      throw cannotWrite(path, error);
+    }
+  }
+
+  /** Gives the lock back. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Makes a folder and its parents. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(folder, error);
+  }
+}
+
+/** Makes an empty folder inside the given one, under a name that {@linkcode removeTemporary} knows. */
+export async function makeTemporary(folder: string): Promise<string> {
+  try {
+    return await Deno.makeTempDir({ dir: folder, prefix: TEMPORARY });
+  } catch (error) {
+    throw cannotWrite(folder, error);
+  }
+}
+
+/** Removes what runs that were killed left in the folder. The caller holds its lock. */
+export async function removeTemporary(folder: string): Promise<void> {
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.name.startsWith(TEMPORARY)) {
+      await Deno.remove(join(folder, entry.name), { recursive: true });
+    }
+  }
+}
+
+/** Writes a file so that readers see the old one or the whole new one. */
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const draft = `${path}.${Deno.pid}.new`;
+  try {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await Deno.writeFile(draft, bytes);
+    await Deno.rename(draft, path);
+  } catch (error) {
+    await Deno.remove(draft).catch(() => {});
+    throw cannotWrite(path, error);
+  }
+}
+
+/** The error for a cache that cannot be written, with what to do about it. */
+export function cannotWrite(path: string, error: unknown): VireoError {
+  return new VireoError(
+    "environment",
+    `Cannot write "${path}": ${
+      errorText(error)
+    }; free some space or make it writable, or choose another cache folder ` +
+      "with XDG_CACHE_HOME",
+    { cause: error },
+  );
+}
+
+/** The error for a cache that is there but cannot be read. */
+export function cannotRead(path: string, error: unknown): VireoError {
+  return new VireoError(
+    "environment",
+    `Cannot read "${path}": ${
+      errorText(error)
+    }; make it readable, or choose another cache folder with XDG_CACHE_HOME`,
+    { cause: error },
+  );
+}
+
+const TEMPORARY = ".unfinished-";
