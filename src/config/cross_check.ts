@@ -1,0 +1,149 @@
+/**
+ * What several keys of a description must have to do with each other.
+ *
+ * @module
+ */
+
+import type { Description } from "./description.ts";
+import { MAX_CPUS } from "./machine_config.ts";
+import type { Mistake } from "./mistake.ts";
+
+/** A mistake without its place. */
+export interface Found extends Pick<Mistake, "key" | "problem" | "allowed"> {
+  /** Keys that it is concluded from, besides its own: where one of them is wrong by itself, it says nothing. */
+  readonly from?: readonly string[];
+}
+
+/**
+ * Finds what does not go together.
+ *
+ * @param whole the description with its defaults
+ * @param given good values by key
+ * @param bad keys that are wrong by themselves and say nothing
+ */
+export function crossCheck(
+  whole: Description,
+  given: ReadonlyMap<string, unknown>,
+  bad: ReadonlySet<string>,
+): Found[] {
+  return [
+    ...required(given),
+    ...topology(whole),
+    ...hugePages(whole),
+    ...disks(whole),
+    ...backends(whole),
+    ...files(whole),
+  ].filter(({ key, from = [] }) => ![key, ...from].some((one) => bad.has(one)));
+}
+
+function required(given: ReadonlyMap<string, unknown>): Found[] {
+  if (given.has("kernel.path")) return [];
+  return [{ key: "kernel.path", problem: "It is missing", allowed: "the path of a bzImage" }];
+}
+
+function topology({ cpu }: Description): Found[] {
+  const { count, sockets, cores, threads } = cpu;
+  const product = sockets * cores * threads;
+  if (product === count && count <= MAX_CPUS) return apicIds(cpu);
+  return [{
+    key: "cpu.count",
+    problem: `${count} vCPUs cannot be ${sockets} sockets of ${cores} cores of ${threads} threads`,
+    allowed: `the product of sockets, cores and threads, at most ${MAX_CPUS}`,
+    from: ["cpu.sockets", "cpu.cores", "cpu.threads"],
+  }];
+}
+
+/** Each core and socket takes a power of two of APIC ids, and a guest without interrupt remapping uses those below 255. */
+function apicIds({ sockets, cores, threads }: Description["cpu"]): Found[] {
+  const perCore = 2 ** Math.ceil(Math.log2(threads));
+  const perSocket = perCore * 2 ** Math.ceil(Math.log2(cores));
+  const last = (sockets - 1) * perSocket + (cores - 1) * perCore + threads - 1;
+  if (last < MAX_CPUS) return [];
+  const problem =
+    `The last vCPU would have the APIC id ${last}, since cores and sockets begin at ` +
+    "powers of two";
+  return [{ key: "cpu.count", problem, allowed: `APIC ids up to ${MAX_CPUS - 1}` }];
+}
+
+const HUGE_PAGE = 2 ** 21;
+
+function hugePages({ memory }: Description): Found[] {
+  if (!memory.hugepages) return [];
+  if (memory.path !== undefined) {
+    return [{
+      key: "memory.hugepages",
+      problem: "Memory with a path has the pages of that file's system",
+      allowed: "one of memory.hugepages and memory.path; name a file on a hugetlbfs",
+    }];
+  }
+  if (memory.size % HUGE_PAGE === 0) return [];
+  return [{
+    key: "memory.size",
+    problem: "It is no whole number of huge pages",
+    allowed: "a multiple of 2M with memory.hugepages",
+  }];
+}
+
+function disks({ disk }: Description): Found[] {
+  const found: Found[] = [];
+  for (const [index, { id, path, size }] of disk.entries()) {
+    const key = `disk[${index}]`;
+    if ((path === undefined) === (size === undefined)) {
+      const problem = path === undefined ? "Neither path nor size is given" : "Both are given";
+      found.push({
+        key,
+        problem,
+        allowed: "one of path and size",
+        from: [`${key}.path`, `${key}.size`],
+      });
+    }
+    const same = disk.findIndex((other) => other.id === id);
+    if (same < index) {
+      found.push({
+        key: `${key}.id`,
+        problem: `disk[${same}] has the id "${id}" too`,
+        allowed: "an id of its own",
+      });
+    }
+  }
+  return found;
+}
+
+function backends({ console, serial }: Description): Found[] {
+  const found: Found[] = [];
+  for (const [table, { backend, path }] of Object.entries({ console, serial })) {
+    if ((backend === "file") === (path !== undefined)) continue;
+    const problem = path === undefined
+      ? 'It is missing for the backend "file"'
+      : `The backend "${backend}" has no path`;
+    const allowed = path === undefined ? "a path" : `a path with backend = "file" only`;
+    found.push({ key: `${table}.path`, problem, allowed, from: [`${table}.backend`] });
+  }
+  if (console.backend === "stdio" && serial.backend === "stdio") {
+    found.push({
+      key: "serial.backend",
+      problem: 'The console is on "stdio" already, and a terminal is for one of them',
+      allowed: 'another backend, or console.backend = "none"',
+      from: ["console.backend"],
+    });
+  }
+  return found;
+}
+
+/** One file for two writers, or for one that reads what the other writes. */
+function files({ disk, console, serial, memory, log, kernel }: Description): Found[] {
+  const uses = [
+    { key: "kernel.path", path: kernel.path, writes: false },
+    { key: "kernel.initrd", path: kernel.initrd, writes: false },
+    ...disk.map(({ path, readonly }, i) => ({ key: `disk[${i}].path`, path, writes: !readonly })),
+    { key: "memory.path", path: memory.path, writes: true },
+    { key: "console.path", path: console.path, writes: true },
+    { key: "serial.path", path: serial.path, writes: true },
+    { key: "log.file", path: log.file, writes: true },
+  ].filter(({ path }) => path !== undefined);
+  return uses.flatMap(({ key, path, writes }, index) => {
+    const other = uses.slice(0, index).find((use) => use.path === path && (use.writes || writes));
+    if (other === undefined) return [];
+    return [{ key, problem: `${other.key} is the same file`, allowed: "a file of its own" }];
+  });
+}

@@ -1,0 +1,70 @@
+/**
+ * A machine as people describe it: in a file, by flags, or as an object. Whoever builds it turns names into what they stand for.
+ *
+ * @module
+ */
+
+import type { CpuFeatureName } from "./cpu_features.ts";
+
+/** Where a serial port or console is connected to. */
+export type ConsoleBackend = "stdio" | "pty" | "file" | "none";
+/** The same for the serial port, whose output may also be kept alone, for the case of a crash. */
+export type SerialBackend = "log" | ConsoleBackend;
+/** What happens when a guest ends in one of its ways. */
+export type EndAction = "exit" | "restart";
+/** Which of Vireo's own messages are given. */
+export type LogLevel = "off" | "error" | "warn" | "info";
+
+/** A disk: a file, or an empty one of a size that is gone afterwards. */
+export interface DiskDescription {
+  /** Unique; `disk0` and so on where absent. */
+  readonly id: string;
+  /** Absolute path; absent for a scratch disk. */
+  readonly path?: string;
+  /** Bytes of a scratch disk. */
+  readonly size?: number;
+  readonly format: "raw";
+  readonly readonly: boolean;
+  /** What VIRTIO_BLK_T_GET_ID gives. */
+  readonly serial: string;
+}
+
+/** A machine, with every default filled in and every path absolute. Names are those of the file. */
+export interface Description {
+  readonly name: string;
+  readonly machine: {
+    readonly type: "microvm";
+    readonly on_reboot: EndAction;
+    readonly on_poweroff: EndAction;
+    readonly on_crash: EndAction;
+  };
+  readonly cpu: {
+    readonly count: number;
+    readonly sockets: number;
+    readonly cores: number;
+    readonly threads: number;
+    readonly model: "host";
+    /** `-avx2` takes one away. */
+    readonly features: readonly `-${CpuFeatureName}`[];
+  };
+  readonly memory: {
+    /** Bytes. */
+    readonly size: number;
+    /** File that holds it. */
+    readonly path?: string;
+    readonly shared: boolean;
+    readonly hugepages: boolean;
+    readonly prealloc: boolean;
+    readonly lock: boolean;
+  };
+  readonly kernel: {
+    readonly path: string;
+    readonly initrd?: string;
+    readonly cmdline: string;
+  };
+  readonly disk: readonly DiskDescription[];
+  readonly console: { readonly backend: ConsoleBackend; readonly path?: string };
+  readonly serial: { readonly backend: SerialBackend; readonly path?: string };
+  readonly rng: { readonly source: "getrandom" | "none" };
+  readonly log: { readonly level: LogLevel; readonly file?: string };
+}

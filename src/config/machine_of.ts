@@ -1,0 +1,46 @@
+/**
+ * From a description to what a machine is built from.
+ *
+ * @module
+ */
+
+import type { CpuFeatureName } from "./cpu_features.ts";
+import type { Description, DiskDescription } from "./description.ts";
+import type {
+  ConsoleConfig,
+  DiskConfig,
+  MachineConfig,
+  ScratchDiskConfig,
+  SerialConfig,
+} from "./machine_config.ts";
+
+/** What the description only names, and somebody has opened. */
+export interface Backends {
+  readonly console: ConsoleConfig | null;
+  readonly serial: SerialConfig | null;
+}
+
+/** The machine that is described, on these backends. */
+export function machineOf(description: Description, backends: Backends): Partial<MachineConfig> {
+  const { cpu, memory, disk, rng } = description;
+  const { count, sockets, cores, threads, features } = cpu;
+  const { size, ...memoryOptions } = memory;
+  return {
+    ...backends,
+    cpus: count,
+    topology: { sockets, cores, threads },
+    withoutFeatures: features.map((feature) => feature.slice(1) as CpuFeatureName),
+    memory: size,
+    memoryOptions,
+    disks: disk.map(diskOf),
+    rng: rng.source !== "none",
+  };
+}
+
+function diskOf({ id, path, size, readonly, serial }: DiskDescription) {
+  const disk = { id, readonly, serial };
+  const named: DiskConfig | ScratchDiskConfig = path === undefined
+    ? { ...disk, size: size ?? 0 }
+    : { ...disk, path };
+  return named;
+}

@@ -1,0 +1,280 @@
+/**
+ * What a machine's description may say: one row a key. The check, the JSON Schema, the help and README's reference are all made from
+ * these rows.
+ *
+ * @module
+ */
+
+import { CPU_FEATURES } from "./cpu_features.ts";
+import { MAX_CPUS, MAX_MEMORY, MIN_MEMORY } from "./machine_config.ts";
+
+/** What a key's value is. */
+export type KeyType = "string" | "path" | "integer" | "size" | "boolean" | "choice" | "choices";
+
+/** One key. */
+export interface KeyRow {
+  /** Tables and key: `memory.size`; `disk[].path` is a key of each `[[disk]]`. */
+  readonly path: string;
+  readonly type: KeyType;
+  /** A sentence that says what it is. */
+  readonly help: string;
+  /** What it is where it is not given; absent where the key has no value then. */
+  readonly initial?: string | number | boolean | readonly string[];
+  /** Where the default is no constant: how it comes about. */
+  readonly initialText?: string;
+  /** Least and most, of integers, of a size in bytes, or of a text's length in bytes. */
+  readonly least?: number;
+  readonly most?: number;
+  /** A size is a multiple of it. */
+  readonly multiple?: number;
+  /** What a choice is among, or a text made like. */
+  readonly choices?: readonly string[];
+  readonly pattern?: RegExp;
+  /** What the pattern or choices allow, where it is not seen from them. */
+  readonly allowed?: string;
+  /** A machine cannot be run without it. */
+  readonly required?: boolean;
+}
+
+const ACTIONS = ["exit", "restart"] as const;
+const CONSOLES = ["stdio", "pty", "file", "none"] as const;
+const SECTOR = 512;
+const PAGE = 4096;
+
+/** The rows in the order of a file. */
+export const KEYS: readonly KeyRow[] = [
+  {
+    path: "name",
+    type: "string",
+    initial: "vireo",
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+    allowed: "letters, digits, dots, dashes and underscores, a letter or digit first",
+    most: 64,
+    help: "The machine's name: of its process in `ps`, and in front of Vireo's messages.",
+  },
+  {
+    path: "machine.type",
+    type: "choice",
+    choices: ["microvm"],
+    initial: "microvm",
+    help: "The kind of machine: virtio devices, no firmware.",
+  },
+  {
+    path: "machine.on_reboot",
+    type: "choice",
+    choices: ACTIONS,
+    initial: "exit",
+    help: "What a reboot of the guest does: end Vireo with status 6, or start the guest again.",
+  },
+  {
+    path: "machine.on_poweroff",
+    type: "choice",
+    choices: ACTIONS,
+    initial: "exit",
+    help: "What the guest's power-off does: end Vireo with status 0, or start the guest again.",
+  },
+  {
+    path: "machine.on_crash",
+    type: "choice",
+    choices: ACTIONS,
+    initial: "exit",
+    help: "What a crash of the guest does: end Vireo with status 4, or start the guest again, " +
+      "after a second.",
+  },
+  {
+    path: "cpu.count",
+    type: "integer",
+    least: 1,
+    most: MAX_CPUS,
+    initialText: "the product of sockets, cores and threads",
+    help: "Number of vCPUs.",
+  },
+  {
+    path: "cpu.sockets",
+    type: "integer",
+    least: 1,
+    most: MAX_CPUS,
+    initial: 1,
+    help: "Sockets that the vCPUs are spread over.",
+  },
+  {
+    path: "cpu.cores",
+    type: "integer",
+    least: 1,
+    most: MAX_CPUS,
+    initialText: "as many as `count` needs",
+    help: "Cores of each socket.",
+  },
+  {
+    path: "cpu.threads",
+    type: "integer",
+    least: 1,
+    most: MAX_CPUS,
+    initial: 1,
+    help: "Threads of each core.",
+  },
+  {
+    path: "cpu.model",
+    type: "choice",
+    choices: ["host"],
+    initial: "host",
+    help: "The processor that the guest sees: the host's own, as far as KVM passes it on.",
+  },
+  {
+    path: "cpu.features",
+    type: "choices",
+    choices: CPU_FEATURES.map((name) => `-${name}`),
+    allowed: 'a minus and a name of /proc/cpuinfo: "-avx2"',
+    initial: [],
+    help: "Features of the processor that the guest does not see.",
+  },
+  {
+    path: "memory.size",
+    type: "size",
+    least: MIN_MEMORY,
+    most: MAX_MEMORY,
+    multiple: PAGE,
+    initial: 2 ** 30,
+    help: "RAM.",
+  },
+  {
+    path: "memory.path",
+    type: "path",
+    help: "A file that holds the RAM, made where it is not there; its old content is lost. What " +
+      "else it may be is empty, or as large as the RAM.",
+  },
+  {
+    path: "memory.shared",
+    type: "boolean",
+    initial: false,
+    help: "The RAM is a shared mapping, as processes that serve devices need it; with `path` it " +
+      "always is.",
+  },
+  {
+    path: "memory.hugepages",
+    type: "boolean",
+    initial: false,
+    help: "The RAM is made of 2 MiB pages of the host's pool (vm.nr_hugepages).",
+  },
+  {
+    path: "memory.prealloc",
+    type: "boolean",
+    initial: false,
+    help: "All pages of the RAM are there from the start, not from the guest's first use on.",
+  },
+  {
+    path: "memory.lock",
+    type: "boolean",
+    initial: false,
+    help: "The RAM is never swapped out (`ulimit -l` must allow it).",
+  },
+  {
+    path: "kernel.path",
+    type: "path",
+    required: true,
+    help: "The Linux kernel, a bzImage.",
+  },
+  {
+    path: "kernel.initrd",
+    type: "path",
+    help: "Its initramfs.",
+  },
+  {
+    path: "kernel.cmdline",
+    type: "string",
+    initial: "console=ttyS0 console=hvc0 panic=-1 reboot=acpi tsc=reliable",
+    pattern: /^[^\0\r\n]*$/,
+    allowed: "one line without NUL",
+    most: 65535,
+    help: "Its command line. With `acpi=off` in it the virtio devices are put behind.",
+  },
+  {
+    path: "disk[].id",
+    type: "string",
+    initialText: "`disk0`, `disk1` and so on",
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]*$/,
+    allowed: "letters, digits, dots, dashes and underscores, a letter first",
+    most: 64,
+    help: "The disk's name in Vireo's messages; no two have the same.",
+  },
+  {
+    path: "disk[].path",
+    type: "path",
+    help: "An image or block device: `/dev/vda` in the guest is the first disk.",
+  },
+  {
+    path: "disk[].size",
+    type: "size",
+    least: SECTOR,
+    most: 2 ** 52,
+    multiple: SECTOR,
+    help: "Instead of a path: an empty disk of this size, gone afterwards.",
+  },
+  {
+    path: "disk[].format",
+    type: "choice",
+    choices: ["raw"],
+    initial: "raw",
+    help: "How the disk lies in the file.",
+  },
+  {
+    path: "disk[].readonly",
+    type: "boolean",
+    initial: false,
+    help: "The guest may not write; several machines may read one image.",
+  },
+  {
+    path: "disk[].serial",
+    type: "string",
+    initialText: "the disk's `id`",
+    pattern: /^[\x20-\x7e]*$/,
+    allowed: "printable ASCII",
+    most: 20,
+    help: "The serial number that the guest reads.",
+  },
+  {
+    path: "console.backend",
+    type: "choice",
+    choices: CONSOLES,
+    initial: "stdio",
+    help: "Where the console (hvc0) is: on Vireo's terminal, on a pseudo-terminal of its own, in " +
+      "a file, or nowhere.",
+  },
+  {
+    path: "console.path",
+    type: "path",
+    help: 'The file of backend "file", emptied at the start.',
+  },
+  {
+    path: "serial.backend",
+    type: "choice",
+    choices: ["log", ...CONSOLES],
+    initial: "log",
+    help: "Where the serial port (ttyS0) is; `log` keeps its output for the case of a crash, and " +
+      "without a port there is nothing to show then.",
+  },
+  {
+    path: "serial.path",
+    type: "path",
+    help: 'The file of backend "file", emptied at the start.',
+  },
+  {
+    path: "rng.source",
+    type: "choice",
+    choices: ["getrandom", "none"],
+    initial: "getrandom",
+    help: "What the entropy device gives: the host kernel's randomness; or no device.",
+  },
+  {
+    path: "log.level",
+    type: "choice",
+    choices: ["off", "error", "warn", "info"],
+    initial: "info",
+    help: "Which of Vireo's own messages are given; each level includes those before it.",
+  },
+  {
+    path: "log.file",
+    type: "path",
+    help: "A file that they are added to, instead of stderr.",
+  },
+];
