@@ -1,0 +1,49 @@
+/**
+ * What a vCPU worker and its owner post to each other: plain data only.
+ *
+ * @module
+ */
+
+import type { EndRequest } from "../devices/front.ts";
+import type { VcpuDescriptor } from "../kvm/vcpu.ts";
+
+/** The one message that a vCPU worker gets, while its machine may still be being built. */
+export interface VcpuStart {
+  /** The vCPU as its owner made it. */
+  readonly vcpu: VcpuDescriptor;
+  /** The machine's shared state, and in it the decode table and this vCPU's control words. */
+  readonly state: SharedArrayBuffer;
+  readonly table: number;
+  readonly control: number;
+  /** The host's processors that the worker's thread may run on; any where empty. */
+  readonly pin: readonly number[];
+  /** Offset of the word in which the first vCPU to end the machine leaves its number, plus one. */
+  readonly end: number;
+}
+
+/**
+ * Why a vCPU worker ended the machine: what a device asked for, `halted` (HLT without an interrupt controller),
+ * `triple-fault` (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
+ */
+export type EndCause = EndRequest | "halted" | "triple-fault" | "kvm-error" | "vcpu-error";
+
+/** A vCPU worker's last word about the machine; only the first of all vCPUs' counts. */
+export interface VcpuEnded {
+  readonly type: "ended";
+  readonly vcpu: number;
+  readonly cause: EndCause;
+  /** What a device gave with its request: the value written to the debug port. */
+  readonly detail: number;
+  /** For a person: exit name, suberror, rip, or the error's stack. */
+  readonly text: string;
+}
+
+/** Something a guest did wrong, for the log. */
+export interface VcpuWarning {
+  readonly type: "warning";
+  readonly device: string;
+  readonly message: string;
+}
+
+/** What a vCPU worker posts. */
+export type VcpuMessage = VcpuEnded | VcpuWarning;

@@ -1,0 +1,73 @@
+/**
+ * Entry of a vCPU's worker: gets one message, becomes the vCPU's thread, waits to be let go, runs the loop, says how it ended.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { errorText } from "../base/errors.ts";
+import type { EndRequest } from "../devices/front.ts";
+import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
+import { Vcpu } from "../kvm/vcpu.ts";
+import { SharedState } from "../memory/shared_state.ts";
+import { Board, type BoardOwner } from "./board.ts";
+import { VcpuControl, VcpuState, Wanted } from "./control.ts";
+import { type LoopEnd, runVcpu } from "./loop.ts";
+import type { EndCause, VcpuMessage, VcpuStart } from "./messages.ts";
+
+self.onmessage = (event: MessageEvent<VcpuStart>) => main(event.data);
+
+function main(start: VcpuStart): void {
+  const state = SharedState.attach(start.state);
+  const control = new VcpuControl(state, start.control);
+  try {
+    const end = run(start, state, control);
+    if (end !== undefined) announceEnd(start, state, end);
+  } catch (error) {
+    const text = error instanceof Error ? error.stack ?? error.message : errorText(error);
+    announceEnd(start, state, { cause: "vcpu-error", detail: 0, text });
+  } finally {
+    control.enter(VcpuState.stopped);
+    self.close();
+  }
+}
+
+function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEnd | undefined {
+  nameThread(`vcpu_${start.vcpu.id}`);
+  if (start.pin.length > 0) pinThread(start.pin);
+  // Blocked in the thread, open in KVM_RUN alone: a kick at any other time waits there for the next KVM_RUN.
+  blockKicks();
+  control.announce(threadId());
+  const vcpu = Vcpu.borrow(start.vcpu);
+  const requests = new Requests();
+  const board = new Board(state, start.table, control, requests);
+  control.enter(VcpuState.ready);
+  // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
+  control.waitForLift();
+  if (control.wanted === Wanted.stop) return undefined;
+  return runVcpu({ vcpu, board, control, ended: () => requests.end_ });
+}
+
+/** What devices ask for during an exit of this vCPU. */
+class Requests implements BoardOwner {
+  end_: LoopEnd | undefined;
+
+  end(request: EndRequest, detail: number): void {
+    this.end_ ??= { cause: request satisfies EndCause, detail, text: "" };
+  }
+
+  warn(device: string, message: string): void {
+    post({ type: "warning", device, message });
+  }
+}
+
+/** Ends the machine unless another vCPU has done so before. */
+function announceEnd(start: VcpuStart, state: SharedState, end: LoopEnd): void {
+  if (Atomics.compareExchange(state.words, start.end / 4, 0, start.vcpu.id + 1) !== 0) return;
+  post({ type: "ended", vcpu: start.vcpu.id, ...end });
+}
+
+function post(message: VcpuMessage): void {
+  self.postMessage(message);
+}
