@@ -1,0 +1,225 @@
+/**
+ * The recipe of a machine, read from top to bottom. Every step either succeeds or fails with its stage's kind, and then
+ * everything made before is released.
+ *
+ * @module
+ */
+
+import { KVM_MP_STATE_RUNNABLE } from "../abi/kvm.ts";
+import { checkGuestState } from "../arch/x86_64/guest_state.ts";
+import { HOLE_ADDRESS, RSDP_ADDRESS } from "../arch/x86_64/layout.ts";
+import type { EntryState } from "../arch/x86_64/registers.ts";
+import { apicIds, checkTopology, flatTopology, type Topology } from "../arch/x86_64/topology.ts";
+import { VireoError } from "../base/errors.ts";
+import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
+import { type Mapping, viewAt } from "../host/mapping.ts";
+import { runSignalMask } from "../host/thread.ts";
+import type { KvmDriver } from "../kvm/driver.ts";
+import { Kvm } from "../kvm/kvm.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import type { Vm } from "../kvm/vm.ts";
+import { AddressSpace } from "../memory/address_space.ts";
+import { GuestMemory, type RegionDescriptor } from "../memory/guest_memory.ts";
+import { SharedState } from "../memory/shared_state.ts";
+import { VCPU_CONTROL_SIZE, VcpuControl } from "../vcpu/control.ts";
+import { devicePlans } from "./device_plans.ts";
+import { DeviceSet } from "./device_set.ts";
+import { firmwareTables, RESERVED_RANGES } from "./firmware.ts";
+import { IoWorkerHandle } from "./io_worker_handle.ts";
+import type { Loader, MachineInfo } from "./loader.ts";
+import { MachineEvents, type MachineOwner } from "./events.ts";
+import { Machine } from "./machine.ts";
+import { type Platform, x86Platform } from "./platform.ts";
+import { ramAllocator } from "./guest_ram.ts";
+import { openResources, type Resources } from "./resources.ts";
+import { stage } from "./stages.ts";
+import { VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
+
+/** What a machine is built with besides its description. */
+export interface BuildParts {
+  /** Fills memory and says how vCPUs start. */
+  readonly loader: Loader;
+  /** Opened files; opened for this machine alone where absent. */
+  readonly resources?: Resources;
+  /** Whom to tell what happens. */
+  readonly owner?: MachineOwner;
+  /** Set-up hooks; the platform of this architecture where absent. */
+  readonly platform?: Platform;
+  /** The kernel's door; the real one where absent. */
+  readonly driver?: KvmDriver;
+  /** How RAM is made; as the description says where absent. */
+  readonly allocate?: (size: number) => Mapping;
+}
+
+/** Bytes of shared state: 128 KiB of decode table, rings of the serial port and console, the rest for devices. */
+const SHARED_STATE_SIZE = 4 * 2 ** 20;
+
+/** Builds a machine with nothing running. */
+export async function buildMachine(
+  given: Partial<MachineConfig>,
+  parts: BuildParts,
+): Promise<Machine> {
+  const platform = parts.platform ?? x86Platform;
+  // Disposed in reverse: memory is unmapped last, after the VM and everything that may look at it.
+  using mappings = new DisposableStack();
+  using stack = new DisposableStack();
+
+  const config = stage("config", "Cannot use this machine", () => machineConfig(given));
+  const topology = config.topology ?? flatTopology(config.cpus);
+  stage("config", "Cannot use this machine", () => checkTopology(topology, config.cpus));
+  const resources = parts.resources ?? stack.use(openResources(config));
+  const options = parts.driver ? { driver: parts.driver } : {};
+  const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
+  stage("compat", "Cannot use this KVM", () => kvm.requireCompatible());
+  const supported = stage("compat", "Cannot use this KVM", () => kvm.supportedCpuid());
+  const physicalBits = kvm.physicalAddressBits();
+  const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
+  const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
+
+  const ram = stage(
+    "setup_memory",
+    "Cannot split memory into regions",
+    () => platform.setupMemory(config.memory, physicalBits),
+  );
+  const allocate = parts.allocate ?? ramAllocator(config, resources.memory);
+  const regions = ram.map(({ address, size }) => {
+    const what = `Cannot allocate ${size} bytes of guest memory`;
+    const mapping = mappings.use(stage("alloc_memory", what, () => allocate(size)));
+    return { guestAddress: address, size, hostAddress: mapping.address };
+  });
+  const memory = stage(
+    "setup_memory",
+    "Cannot map guest memory",
+    () => GuestMemory.map(regions, viewAt),
+  );
+  const addresses = new AddressSpace({
+    physicalBits,
+    allocateFrom: HOLE_ADDRESS,
+    reserved: RESERVED_RANGES,
+  });
+  ram.forEach((region, i) => addresses.addRam({ name: `ram${i}`, ...region }));
+  // Before all that KVM puts on its buses: a new slot waits until the kernel has forgotten their old tables, some 5 ms.
+  mapSlots(vm, regions);
+  stage("setup", "Cannot set the VM up", () => platform.setupVm(vm));
+
+  const state = SharedState.create(SHARED_STATE_SIZE);
+  const endWord = state.allocate(4, "the machine");
+  const devices = stack.use(new DeviceSet({ vm, state, addresses }));
+  stage("setup", "Cannot set the devices up", () => {
+    for (const plan of devicePlans(config, resources)) devices.add(plan);
+    devices.publish();
+  });
+  const info: MachineInfo = {
+    memorySize: config.memory,
+    ram,
+    windows: [...addresses.fixed(), ...addresses.allocations()],
+    cpus: config.cpus,
+    topology,
+    devices: devices.descriptors,
+    rsdpAddress: RSDP_ADDRESS,
+  };
+
+  // Reading the kernel goes on while the steps below are done, the start of a worker above all.
+  const loading = stage(
+    "load_memory",
+    "Cannot load the guest",
+    async () => await parts.loader.loadMemory(info, memory),
+  );
+  // Nothing may write to guest memory once it is unmapped, so a failure below waits for the loader too.
+  const loaded = loading.then(() => undefined, (error: unknown) => ({ error }));
+  try {
+    const events = new MachineEvents(parts.owner ?? {});
+    const machine = { state: state.buffer, table: devices.tableOffset, end: endWord };
+    const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
+    vcpus[0]?.spawn();
+    const facts = { cpus: config.cpus, topology, without: config.withoutFeatures, supported };
+    for (const [index, { vcpu }] of vcpus.entries()) {
+      stage("setup_vcpu", `Cannot set vCPU ${index} up`, () => {
+        platform.setupVcpu(vcpu, index, facts);
+        vcpu.setSignalMask(runSignalMask());
+      });
+    }
+    const failure = await loaded;
+    if (failure !== undefined) throw failure.error;
+    stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
+    for (const [index, { vcpu }] of vcpus.entries()) {
+      stage("load_vcpu", `Cannot load vCPU ${index}`, () => {
+        const entry = parts.loader.loadVcpu(info, index);
+        if (entry !== undefined) enter(vcpu, entry, physicalBits);
+      });
+    }
+    const makeIoWorker = (index: number) =>
+      new IoWorkerHandle({ index, state, table: devices.tableOffset, regions, events });
+    return Machine.of({
+      config,
+      vm,
+      memory,
+      state,
+      vcpus,
+      ioWorkers: Array.from(
+        { length: devices.workers },
+        (_, index) => stack.use(makeIoWorker(index)),
+      ),
+      makeIoWorker,
+      devices,
+      events,
+      holdings: joined(mappings, stack),
+    });
+  } finally {
+    await loaded;
+  }
+}
+
+/**
+ * Makes a vCPU start where its loader says, also one that would otherwise wait for INIT and SIPI. What a processor would not
+ * enter a guest with is refused here, in words: some do without a word, others with a number.
+ */
+function enter(vcpu: Vcpu, entry: EntryState, physicalBits: number): void {
+  const [broken] = checkGuestState(entry, physicalBits);
+  if (broken !== undefined) {
+    throw new VireoError("load_vcpu", `Cannot start vCPU ${vcpu.id} as its loader says: ${broken}`);
+  }
+  const { special, registers, fpu } = entry;
+  vcpu.setSpecialRegisters(special);
+  vcpu.setRegisters(registers);
+  vcpu.setFpu(fpu);
+  if (vcpu.id !== 0) vcpu.setMpState(KVM_MP_STATE_RUNNABLE);
+}
+
+/** A stack that disposes of `last` after `first`. */
+function joined(last: DisposableStack, first: DisposableStack): DisposableStack {
+  const stack = new DisposableStack();
+  stack.use(last.move());
+  stack.use(first.move());
+  return stack;
+}
+
+function mapSlots(vm: Vm, regions: readonly RegionDescriptor[]): void {
+  regions.forEach((region, slot) => {
+    const what = `Cannot give memory region ${slot} to the VM`;
+    stage("set_user_memory_region", what, () => vm.setMemoryRegion({ slot, ...region }));
+  });
+}
+
+/** All vCPUs, none of them running: a SIPI to one that does not exist yet would be lost. */
+function makeVcpus(parts: {
+  readonly vm: Vm;
+  readonly config: MachineConfig;
+  readonly topology: Topology;
+  readonly state: SharedState;
+  readonly runSize: number;
+  readonly events: MachineEvents;
+  readonly machine: VcpuHandleParts["machine"];
+  readonly stack: DisposableStack;
+}): VcpuHandle[] {
+  const { vm, config, topology, state, runSize, events, machine, stack } = parts;
+  return apicIds(topology).map((apicId, index) => {
+    const vcpu = stack.use(
+      stage("create_vcpu", `Cannot create vCPU ${index}`, () => vm.createVcpu(apicId)),
+    );
+    stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => vcpu.mapRun(runSize));
+    const offset = state.allocate(VCPU_CONTROL_SIZE, `vCPU ${index}`);
+    const control = new VcpuControl(state, offset);
+    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own: config.vcpus[index] }));
+  });
+}

@@ -1,0 +1,160 @@
+/**
+ * An I/O worker as its owner holds it: its isolate, and the words and events by which the two talk.
+ *
+ * @module
+ */
+
+import { VireoError } from "../base/errors.ts";
+import { EventFd } from "../host/fd.ts";
+import type { RegionDescriptor } from "../memory/guest_memory.ts";
+import type { SharedState } from "../memory/shared_state.ts";
+import {
+  IO_CONTROL_SIZE,
+  IoControl,
+  type IoMessage,
+  type IoStart,
+  IoState,
+  IoWanted,
+} from "../virtio/io_control.ts";
+import type { MachineEvents } from "./events.ts";
+
+/** What an I/O worker is made from. */
+export interface IoWorkerParts {
+  readonly index: number;
+  readonly state: SharedState;
+  /** Offset of the decode table. */
+  readonly table: number;
+  readonly regions: readonly RegionDescriptor[];
+  /** Whom to tell what the worker says. */
+  readonly events: MachineEvents;
+}
+
+/** One I/O worker. */
+export class IoWorkerHandle implements Disposable {
+  readonly #parts: IoWorkerParts;
+  readonly #offset: number;
+  readonly #control: IoControl;
+  readonly #stop = EventFd.create();
+  readonly #wake = EventFd.create();
+  readonly #lastMessage = Promise.withResolvers<void>();
+  #worker: Worker | undefined;
+
+  /** @param parts what it is made from; its isolate starts with {@linkcode IoWorkerHandle.start} */
+  constructor(parts: IoWorkerParts) {
+    this.#parts = parts;
+    this.#offset = parts.state.allocate(IO_CONTROL_SIZE, `I/O worker ${parts.index}`);
+    this.#control = new IoControl(parts.state, this.#offset);
+  }
+
+  /** Starts the isolate. Notifications that come before it is up wait in their eventfds. */
+  start(): void {
+    const { index, state, table, regions } = this.#parts;
+    const worker = new Worker(new URL("../virtio/io_worker.ts", import.meta.url), {
+      type: "module",
+    });
+    worker.onmessage = (event: MessageEvent<IoMessage>) => this.#heard(event.data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#control.enter(IoState.stopped);
+      this.#parts.events.failed(event.message);
+    };
+    this.#worker = worker;
+    const start: IoStart = {
+      index,
+      state: state.buffer,
+      table,
+      control: this.#offset,
+      regions,
+      stop: this.#stop.number,
+      wake: this.#wake.number,
+    };
+    worker.postMessage(start);
+  }
+
+  /** Finishes I/O in flight and starts no more; resets are still answered. */
+  pause(timeout: number): Promise<void> {
+    return this.#request(IoWanted.pause, IoState.paused, timeout);
+  }
+
+  /** Goes on after {@linkcode IoWorkerHandle.pause}. */
+  resume(timeout: number): Promise<void> {
+    return this.#request(IoWanted.run, IoState.running, timeout);
+  }
+
+  /**
+   * Waits, after the guest's end, until the host has taken all output of the guest and its devices' messages have been heard, or
+   * the time is up.
+   *
+   * @returns whether all was taken
+   */
+  async finish(timeout: number): Promise<boolean> {
+    if (this.#worker === undefined) return true;
+    this.#control.request(IoWanted.finish);
+    this.#wake.signal();
+    const done = (now: IoState) => now === IoState.finished || now === IoState.stopped;
+    const isDone = await this.#control.until(done, timeout);
+    // Words in shared state overtake messages; messages keep their order.
+    if (this.#control.state === IoState.finished) await this.#lastMessage.promise;
+    return isDone;
+  }
+
+  /** Waits until the worker has taken up the device list of this generation. */
+  async changed(generation: number, timeout: number): Promise<void> {
+    if (this.#worker === undefined) return;
+    this.#wake.signal();
+    this.#require(await this.#control.untilGeneration(generation, timeout), "take up devices");
+  }
+
+  /** Closes all devices in it and waits for that; a second time does nothing. */
+  async stop(timeout: number): Promise<void> {
+    if (this.#worker === undefined) return;
+    this.#stop.signal();
+    const stopped = await this.#control.until((state) => state === IoState.stopped, timeout);
+    this.#terminate();
+    this.#require(stopped, "stop");
+  }
+
+  /** Closes its events, after the isolate has gone. */
+  [Symbol.dispose](): void {
+    this.#terminate();
+    this.#stop[Symbol.dispose]();
+    this.#wake[Symbol.dispose]();
+  }
+
+  #terminate(): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  async #request(wanted: IoWanted, state: IoState, timeout: number): Promise<void> {
+    this.#control.request(wanted);
+    if (this.#worker === undefined) return;
+    this.#wake.signal();
+    const done = (now: IoState) => now === state || now === IoState.stopped;
+    this.#require(await this.#control.until(done, timeout), "pause or resume");
+  }
+
+  #require(answered: boolean, what: string): void {
+    if (answered) return;
+    throw new VireoError(
+      "internal",
+      `Cannot make I/O worker ${this.#parts.index} ${what}: it did not answer in time`,
+    );
+  }
+
+  #heard(message: IoMessage): void {
+    const { events } = this.#parts;
+    switch (message.type) {
+      case "device":
+        return events.post(message.device, message.message);
+      case "warning":
+        return events.warn(message.device, message.text);
+      case "failed":
+        return events.failed(message.text);
+      case "finished":
+        return this.#lastMessage.resolve();
+      default:
+        message satisfies never;
+    }
+  }
+}

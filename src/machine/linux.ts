@@ -1,0 +1,144 @@
+/**
+ * Loads a Linux kernel: reads its files straight into guest memory, by the plan of the boot room.
+ *
+ * @module
+ */
+
+import { O_RDONLY } from "../abi/linux.ts";
+import type { EntryState } from "../arch/x86_64/registers.ts";
+import { MMIO_WINDOW_SIZE } from "../arch/x86_64/layout.ts";
+import { place } from "../arch/x86_64/placement.ts";
+import { VireoError } from "../base/errors.ts";
+import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
+import { appendParameters, virtioMmioParameters } from "../boot/command_line.ts";
+import { type FileRange, type LinuxPlan, planLinux } from "../boot/linux_loader.ts";
+import { bulkRead } from "../host/bulk_read.ts";
+import { Fd } from "../host/fd.ts";
+import { fileStatus, pread } from "../host/file.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { Loader, MachineInfo } from "./loader.ts";
+
+/** What is booted. */
+export interface LinuxSource {
+  /** Path of a bzImage. */
+  readonly kernel: string;
+  /** Parts of the initrd, one after another: paths of files or bytes at hand. Empty for none. */
+  readonly initrd: readonly (string | Uint8Array)[];
+  /** The kernel's command line. */
+  readonly commandLine: string;
+}
+
+/** A part of the initrd, with its length. */
+interface Part {
+  readonly size: number;
+  readonly fd?: Fd;
+  readonly bytes?: Uint8Array;
+  readonly name: string;
+}
+
+/** cpio archives that follow one another begin at multiples of four. */
+const INITRD_ALIGNMENT = 4;
+
+/** A loader of Linux by the 64-bit boot protocol; may load any number of machines, one after another. */
+export function linuxLoader(source: LinuxSource): Loader {
+  let plan: LinuxPlan | undefined;
+  return {
+    async loadMemory(info, memory) {
+      using stack = new DisposableStack();
+      const kernel = stack.use(Fd.open(source.kernel, O_RDONLY));
+      const parts = source.initrd.map((part) => openPart(part, stack));
+      plan = planFor(source, { kernel, parts, info });
+      // All of them settle before this does, failed or not: none may write to guest memory afterwards.
+      const reads = await Promise.allSettled([
+        readFile(memory, kernel, plan.kernel, source.kernel),
+        ...readInitrd(memory, parts, plan.initrd),
+      ]);
+      const failed = reads.find((read) => read.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+      place(memory, plan.placements);
+    },
+
+    loadVcpu(_info, index): EntryState | undefined {
+      return index === 0 ? plan?.entry : undefined;
+    },
+  };
+}
+
+function planFor(
+  source: LinuxSource,
+  { kernel, parts, info }: {
+    readonly kernel: Fd;
+    readonly parts: readonly Part[];
+    readonly info: MachineInfo;
+  },
+): LinuxPlan {
+  const head = new Uint8Array(BZIMAGE_HEAD_SIZE);
+  const count = Math.max(0, pread(kernel.number, head, 0));
+  const { size } = fileStatus(kernel.number, `Cannot read kernel "${source.kernel}"`);
+  const image = parseBzImage(head.subarray(0, count), size, source.kernel);
+  return planLinux(image, {
+    ram: info.ram,
+    reserved: info.windows.map(({ address, size }) => ({ address, size })),
+    commandLine: commandLine(source.commandLine, info),
+    initrdSize: parts.reduce((sum, { size }) => sum + aligned(size), 0),
+    rsdpAddress: info.rsdpAddress,
+  });
+}
+
+/**
+ * The command line the guest gets. A kernel without ACPI is told of its virtio devices here; one with ACPI finds them in the DSDT,
+ * and would probe each twice if it read both.
+ */
+export function commandLine(given: string, info: MachineInfo): string {
+  if (!given.split(/\s+/).includes("acpi=off")) return given;
+  const devices = info.devices.filter(({ kind }) => kind === "virtio-mmio").map((device) => ({
+    address: device.windows[0]?.base ?? 0,
+    size: MMIO_WINDOW_SIZE,
+    gsi: device.gsi,
+  }));
+  return appendParameters(given, virtioMmioParameters(devices));
+}
+
+function openPart(part: string | Uint8Array, stack: DisposableStack): Part {
+  if (typeof part !== "string") return { size: part.length, bytes: part, name: "initrd" };
+  const fd = stack.use(Fd.open(part, O_RDONLY));
+  return { size: fileStatus(fd.number, `Cannot read initrd "${part}"`).size, fd, name: part };
+}
+
+function readInitrd(
+  memory: GuestMemory,
+  parts: readonly Part[],
+  range: FileRange | undefined,
+): Promise<void>[] {
+  const reads: Promise<void>[] = [];
+  let address = range?.address ?? 0;
+  for (const { size, fd, bytes, name } of parts) {
+    if (bytes !== undefined) memory.write(address, bytes);
+    if (fd !== undefined) {
+      reads.push(readFile(memory, fd, { offset: 0, length: size, address }, name));
+    }
+    address += aligned(size);
+  }
+  return reads;
+}
+
+async function readFile(
+  memory: GuestMemory,
+  fd: Fd,
+  { offset, length, address }: FileRange,
+  name: string,
+): Promise<void> {
+  const hostAddress = memory.hostAddress(address, length);
+  const count = await bulkRead({ fd: fd.number, offset, length, hostAddress });
+  if (count === length) return;
+  throw new VireoError(
+    "load_memory",
+    `Cannot read "${name}": it ends after ${offset + count} bytes and ${
+      offset + length
+    } are needed`,
+  );
+}
+
+function aligned(size: number): number {
+  return Math.ceil(size / INITRD_ALIGNMENT) * INITRD_ALIGNMENT;
+}

@@ -1,0 +1,46 @@
+/**
+ * What puts a program into a machine before it runs.
+ *
+ * @module
+ */
+
+import type { RamRegion } from "../arch/x86_64/layout.ts";
+import type { EntryState } from "../arch/x86_64/registers.ts";
+import type { Topology } from "../arch/x86_64/topology.ts";
+import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
+import type { AddressRange } from "../memory/address_space.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+
+/** What a loader is told about the machine. */
+export interface MachineInfo {
+  /** Bytes of RAM. */
+  readonly memorySize: number;
+  /** RAM regions in ascending order. */
+  readonly ram: readonly RamRegion[];
+  /** Windows in guest physical memory that are not RAM. */
+  readonly windows: readonly AddressRange[];
+  /** vCPUs. */
+  readonly cpus: number;
+  /** How they are grouped. */
+  readonly topology: Topology;
+  /** Devices in the guest's order: kind, windows, interrupts. */
+  readonly devices: readonly DeviceDescriptor[];
+  /** Where the ACPI RSDP lies. */
+  readonly rsdpAddress: number;
+}
+
+/** Fills guest memory and says how each vCPU starts. */
+export interface Loader {
+  /**
+   * Fills guest memory. What it starts it finishes before its promise settles: nothing may write to guest memory afterwards.
+   */
+  loadMemory(info: MachineInfo, memory: GuestMemory): void | Promise<void>;
+
+  /**
+   * How a vCPU starts, asked when memory is loaded; undefined for one that waits for INIT and SIPI, as all but the first do
+   * on a PC.
+   *
+   * @param index of the vCPU, from 0
+   */
+  loadVcpu(info: MachineInfo, index: number): EntryState | undefined;
+}

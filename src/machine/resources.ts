@@ -1,0 +1,80 @@
+/**
+ * What a machine needs opened on the host: done before anything else, checked, and kept over a restart. Backends get
+ * descriptors, never paths.
+ *
+ * @module
+ */
+
+import { ConfigError, errorText } from "../base/errors.ts";
+import type { DiskConfig, MachineConfig, ScratchDiskConfig } from "../config/machine_config.ts";
+import type { Fd } from "../host/fd.ts";
+import { type DiskImage, openImage } from "../storage/open_image.ts";
+import { openMemoryFile } from "./guest_ram.ts";
+
+/** Everything opened for one machine description. */
+export interface Resources extends Disposable {
+  /** Images in the order of the description's disks. */
+  readonly disks: readonly DiskImage[];
+  /** The file that holds RAM, where the description names one. */
+  readonly memory?: Fd;
+}
+
+/**
+ * Opens what a description names. What was opened before a failure is closed again.
+ *
+ * @param where where a disk was given, for errors; its place in the description where absent
+ */
+export function openResources(
+  config: Pick<MachineConfig, "disks"> & Partial<Pick<MachineConfig, "memory" | "memoryOptions">>,
+  where: (index: number) => string = (index) => `disks[${index}].path`,
+): Resources {
+  using stack = new DisposableStack();
+  const disks = config.disks.map((disk, index) => stack.use(openDisk(disk, where(index))));
+  const { memory = 0, memoryOptions = {} } = config;
+  const file = openMemoryFile({ memory, memoryOptions });
+  if (file !== undefined) stack.use(file);
+  const owned = stack.move();
+  return {
+    disks,
+    ...(file === undefined ? {} : { memory: file }),
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/**
+ * Opens one disk.
+ *
+ * @param where where it was given, for errors
+ */
+export function openDisk(disk: DiskConfig | ScratchDiskConfig, where: string): DiskImage {
+  const { readonly = false } = disk;
+  if ("size" in disk) return openScratch(disk.size, { readonly, where });
+  return openImage(disk.path, { readonly, where });
+}
+
+/** An image whose file has no name any more as soon as it is open. */
+function openScratch(
+  size: number,
+  options: { readonly readonly: boolean; readonly where: string },
+): DiskImage {
+  const path = scratchFile(size, options.where);
+  try {
+    return openImage(path, options);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+function scratchFile(size: number, where: string): string {
+  try {
+    const path = Deno.makeTempFileSync({ prefix: "vireo-", suffix: ".img" });
+    Deno.truncateSync(path, size);
+    return path;
+  } catch (error) {
+    throw new ConfigError(
+      where,
+      `Cannot make a scratch disk of ${size} bytes: ${errorText(error)}; see that $TMPDIR has room`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * A vCPU as its owner holds it: the descriptor, the worker that runs it, and the words by which the two talk.
+ *
+ * @module
+ */
+
+import { VireoError } from "../base/errors.ts";
+import type { VcpuConfig } from "../config/machine_config.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
+import { kickThread } from "../host/thread.ts";
+import { type VcpuControl, VcpuState, Wanted } from "../vcpu/control.ts";
+import type { MachineEvents } from "./events.ts";
+import type { VcpuMessage, VcpuStart } from "../vcpu/messages.ts";
+
+/** What a vCPU's handle is made from. */
+export interface VcpuHandleParts {
+  /** Created and mapped. */
+  readonly vcpu: Vcpu;
+  /** Its words in shared state. */
+  readonly control: VcpuControl;
+  /** Whom to tell what its worker says. */
+  readonly events: MachineEvents;
+  /** Where its worker finds the machine's devices. */
+  readonly machine: Omit<VcpuStart, "vcpu" | "control" | "pin">;
+  /** What this vCPU has of its own. */
+  readonly own?: VcpuConfig | undefined;
+}
+
+/** A vCPU with its worker. */
+export class VcpuHandle implements Disposable {
+  /** The vCPU's ioctls: for before the first run and while it is paused. */
+  readonly vcpu: Vcpu;
+  /** Its control words. */
+  readonly control: VcpuControl;
+  readonly #parts: VcpuHandleParts;
+  #worker: Worker | undefined;
+
+  /** @param parts what it is made from; its isolate starts with {@linkcode VcpuHandle.spawn} */
+  constructor(parts: VcpuHandleParts) {
+    this.vcpu = parts.vcpu;
+    this.control = parts.control;
+    this.#parts = parts;
+  }
+
+  /** From 0; its APIC id. */
+  get index(): number {
+    return this.vcpu.id;
+  }
+
+  /**
+   * Starts the worker's isolate, which takes some 10 ms during which this isolate is blocked. It gets ready while this isolate
+   * goes on, then waits for {@linkcode VcpuHandle.start}, and touches neither vCPU nor guest before.
+   */
+  spawn(): void {
+    const worker = new Worker(new URL("../vcpu/vcpu_worker.ts", import.meta.url), {
+      type: "module",
+    });
+    worker.onmessage = (event: MessageEvent<VcpuMessage>) => this.#parts.events.heard(event.data);
+    worker.onmessageerror = () => this.#failed("it posted what cannot be read");
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failed(event.message);
+    };
+    this.control.hold();
+    const vcpu = this.vcpu.describe();
+    const { machine, own } = this.#parts;
+    const control = this.control.offset;
+    const start: VcpuStart = { ...machine, vcpu, control, pin: own?.pin ?? [] };
+    worker.postMessage(start);
+    this.#worker = worker;
+  }
+
+  /** Lets the worker run the vCPU. */
+  start(): void {
+    if (this.#worker === undefined) this.spawn();
+    this.control.lift();
+  }
+
+  /** Whether a worker runs the vCPU, or is about to. */
+  get alive(): boolean {
+    return this.#worker !== undefined && this.control.state !== VcpuState.stopped;
+  }
+
+  /** Asks for a state and forces the vCPU out of KVM_RUN, so that it looks. Never lost: see {@linkcode Vcpu.run}. */
+  request(wanted: Wanted): void {
+    this.control.request(wanted);
+    this.kick();
+  }
+
+  /** Forces the vCPU out of KVM_RUN. */
+  kick(): void {
+    this.vcpu.exit.immediateExit = true;
+    const tid = this.control.tid;
+    if (tid !== 0 && this.alive) kickThread(tid);
+  }
+
+  /** Waits until the worker has stopped; throws where it does not within `timeout` ms. */
+  async join(timeout: number): Promise<void> {
+    if (this.#worker === undefined) return;
+    const stopped = await this.control.until((state) => state === VcpuState.stopped, timeout);
+    this[Symbol.dispose]();
+    if (!stopped) {
+      throw new VireoError(
+        "internal",
+        `Cannot stop vCPU ${this.index}: its worker did not answer within ${timeout} ms`,
+      );
+    }
+  }
+
+  /** Ends the worker: one that was never started goes by itself, any other where it is, as the last resort. */
+  [Symbol.dispose](): void {
+    this.control.request(Wanted.stop);
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  #failed(message: string): void {
+    this.control.enter(VcpuState.stopped);
+    this.#parts.events.heard({
+      type: "ended",
+      vcpu: this.index,
+      cause: "vcpu-error",
+      detail: 0,
+      text: message,
+    });
+  }
+}
