@@ -1,0 +1,58 @@
+/**
+ * A terminal in L1 for one command.
+ *
+ * @module
+ */
+
+import type { TerminalSize } from "./frame.ts";
+import { quote } from "./init.ts";
+
+/**
+ * A terminal for a run: script(1) makes the pseudoterminal and relays it over pipes. What script starts first writes down
+ * which terminal it got and its process id, which is where sizes and signals go.
+ */
+export class Terminal {
+  readonly #note: string;
+  readonly #size: TerminalSize;
+
+  constructor(id: number, size: TerminalSize) {
+    this.#note = `/run/terminal.${id}`;
+    this.#size = size;
+  }
+
+  wrap(command: readonly string[]): string[] {
+    const { columns, rows } = this.#size;
+    const inner = `stty cols ${columns} rows ${rows}; echo "$$ $(tty)" >${this.#note}; exec ` +
+      command.map(quote).join(" ");
+    return ["script", "-q", "-e", "-E", "always", "-c", inner, "/dev/null"];
+  }
+
+  /** Process id of the command, undefined as long as it has not started. */
+  pid(): number | undefined {
+    const pid = parseInt(this.#read()[0] ?? "");
+    return Number.isNaN(pid) ? undefined : pid;
+  }
+
+  resize(size: TerminalSize): void {
+    const path = this.#read()[1];
+    if (path === undefined) return;
+    const args = ["-F", path, "cols", `${size.columns}`, "rows", `${size.rows}`];
+    void new Deno.Command("stty", { args, stdout: "null", stderr: "null" }).output();
+  }
+
+  forget(): void {
+    try {
+      Deno.removeSync(this.#note);
+    } catch {
+      // The command never came to writing it.
+    }
+  }
+
+  #read(): string[] {
+    try {
+      return Deno.readTextFileSync(this.#note).trim().split(" ");
+    } catch {
+      return [];
+    }
+  }
+}

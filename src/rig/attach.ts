@@ -1,0 +1,80 @@
+/**
+ * A command in the rig as if it ran here: on our stdin, stdout, stderr and terminal, with our signals.
+ *
+ * @module
+ */
+
+import type { TerminalSize } from "./frame.ts";
+import type { RunOptions, Sink } from "./host_run.ts";
+import type { RunningCommand } from "./runner.ts";
+
+/** What starts commands in L1: a {@link Rig}, or a {@link Runner} of somebody else's. */
+export interface CommandStarter {
+  /** Starts a command. */
+  start(command: readonly string[], options: RunOptions): RunningCommand;
+}
+
+/** How an attached command runs. */
+export interface AttachOptions {
+  /** Working folder, as a path in L1. */
+  readonly cwd: string;
+  /** Variables on top of L1's own few; `TERM` is passed on. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds after which the command is killed and the call rejects. */
+  readonly timeout?: number;
+}
+
+/** Signals that mean the command rather than us. */
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs a command on our own streams and gives its exit status. Where stdin and stdout are a terminal the command gets one
+ * too, and ours is raw as long as it runs. SIGINT, SIGTERM and SIGHUP go to the command. A read of stdin may still be under
+ * way when it ends: the caller leaves by `Deno.exit`.
+ */
+export async function runAttached(
+  starter: CommandStarter,
+  command: readonly string[],
+  options: AttachOptions,
+): Promise<number> {
+  const onTerminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  const running = starter.start(command, {
+    ...options,
+    env: { TERM: Deno.env.get("TERM") ?? "dumb", ...options.env },
+    stdin: Deno.stdin.readable,
+    stdout: sinkOf(Deno.stdout),
+    stderr: sinkOf(Deno.stderr),
+    ...onTerminal ? { tty: Deno.consoleSize() } : {},
+  });
+  using handlers = new DisposableStack();
+  for (const signal of FORWARDED) listen(handlers, signal, () => running.kill(signal));
+  if (onTerminal) followTerminal(handlers, (size) => running.resize(size));
+  const { code } = await running.ended;
+  return code;
+}
+
+function followTerminal(handlers: DisposableStack, resize: (size: TerminalSize) => void): void {
+  Deno.stdin.setRaw(true);
+  handlers.defer(restoreTerminal);
+  listen(handlers, "SIGWINCH", () => resize(Deno.consoleSize()));
+}
+
+function restoreTerminal(): void {
+  try {
+    Deno.stdin.setRaw(false);
+  } catch {
+    // The terminal is gone, which is what SIGHUP means.
+  }
+}
+
+function listen(handlers: DisposableStack, signal: Deno.Signal, handle: () => void): void {
+  Deno.addSignalListener(signal, handle);
+  handlers.defer(() => Deno.removeSignalListener(signal, handle));
+}
+
+function sinkOf(file: { write(bytes: Uint8Array): Promise<number> }): Sink {
+  return async (chunk) => {
+    let at = 0;
+    while (at < chunk.length) at += await file.write(chunk.subarray(at));
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * The QEMU process of a rig: its command line, its life, its console.
+ *
+ * @module
+ */
+
+import { errorText, VireoError } from "../base/errors.ts";
+import type { RigBase } from "./base.ts";
+import { type Mount, mountTag } from "./init.ts";
+
+/** What a QEMU is started with. */
+export interface QemuOptions {
+  /** Kernel, initramfs and root of L1. */
+  readonly base: RigBase;
+  /** Virtual CPUs of L1. */
+  readonly cpus: number;
+  /** Memory of L1 as QEMU takes it, `3G`. */
+  readonly memory: string;
+  /** Folder that L1 sees at /run/rig. */
+  readonly shared: string;
+  /** More folders for L1. */
+  readonly mounts: readonly Mount[];
+  /** Unix socket on which we listen for the agent's byte stream. */
+  readonly socket: string;
+  /** Unix socket on which QEMU's monitor is to listen. */
+  readonly monitor: string;
+  /** File for L1's console. */
+  readonly console: string;
+}
+
+const MACHINE = [
+  ...["-machine", "q35", "-accel", "tcg,thread=multi"],
+  ...["-cpu", "EPYC,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma,check=off"],
+  ...["-display", "none", "-no-reboot", "-nodefaults", "-no-user-config"],
+];
+
+const KERNEL_COMMAND_LINE =
+  "console=ttyS0 reboot=t panic=-1 loglevel=5 nokaslr mitigations=off tsc=reliable";
+
+/** Lines of the console that an error shows. */
+const REPORT_LINES = 40;
+
+/** A running QEMU. It dies with the thread that started it, whatever that one dies of. */
+export class Qemu implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #console: Deno.FsFile;
+  readonly #complaints: Promise<string>;
+  #lastConsole: string | undefined;
+
+  /** Starts it; `setpriv` and QEMU are installed (./base.ts). */
+  constructor(options: QemuOptions) {
+    // Opened before QEMU opens it: the console stays readable when the file's name is gone.
+    this.#console = Deno.openSync(options.console, { read: true, write: true, createNew: true });
+    const command = new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(options)],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    });
+    this.#child = command.spawn();
+    this.#complaints = new Response(this.#child.stderr).text().catch(errorText);
+  }
+
+  /** Process id of QEMU. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Settles when QEMU has ended. */
+  get ended(): Promise<Deno.CommandStatus> {
+    return this.#child.status;
+  }
+
+  /** L1's console so far. */
+  console(): string {
+    if (this.#lastConsole !== undefined) return this.#lastConsole;
+    const bytes = new Uint8Array(this.#console.statSync().size);
+    this.#console.seekSync(0, Deno.SeekMode.Start);
+    const length = this.#console.readSync(bytes) ?? 0;
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  }
+
+  /** An error about L1 that tells how QEMU ended and the last lines of the console. Ends QEMU. */
+  async report(what: string, cause?: unknown): Promise<VireoError> {
+    await this[Symbol.asyncDispose]();
+    const tail = this.console().trimEnd().split(/\r?\n/).slice(-REPORT_LINES).join("\n");
+    const complaints = (await this.#complaints).trim();
+    const parts = [
+      what,
+      cause === undefined ? "" : `Cause: ${errorText(cause)}`,
+      complaints === "" ? "" : `QEMU says: ${complaints}`,
+      tail === "" ? "The rig's console is empty" : `Last lines of the rig's console:\n${tail}`,
+    ];
+    return new VireoError("environment", parts.filter((part) => part !== "").join("\n"), { cause });
+  }
+
+  /** Kills QEMU and waits for its end; the console stays known. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+    if (this.#lastConsole !== undefined) return;
+    this.#lastConsole = this.console();
+    this.#console.close();
+  }
+}
+
+function qemuArguments(options: QemuOptions): string[] {
+  return [
+    ...MACHINE,
+    ...["-smp", `${options.cpus}`, "-m", options.memory],
+    ...["-kernel", options.base.kernel, "-initrd", options.base.initramfs],
+    ...["-append", KERNEL_COMMAND_LINE],
+    ...["-serial", `file:${options.console}`],
+    ...["-monitor", `unix:${escapeOption(options.monitor)},server=on,wait=off`],
+    ...["-chardev", `socket,id=agent,path=${escapeOption(options.socket)}`],
+    ...["-device", "virtio-serial-pci"],
+    ...["-device", "virtserialport,chardev=agent,name=agent"],
+    ...share("root", options.base.root, true),
+    ...share("rig", options.shared, true),
+    ...options.mounts.flatMap(({ path, mode }, index) =>
+      share(mountTag(index), path, mode !== "shared")
+    ),
+  ];
+}
+
+function share(tag: string, path: string, readOnly: boolean): string[] {
+  const options = [
+    `local,id=${tag},path=${escapeOption(path)}`,
+    "security_model=none",
+    "multidevs=remap",
+    ...readOnly ? ["readonly=on"] : [],
+  ];
+  return ["-fsdev", options.join(","), "-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
+}
+
+/** A value inside a comma-separated option of QEMU's. */
+function escapeOption(value: string): string {
+  return value.replaceAll(",", ",,");
+}
