@@ -1,0 +1,247 @@
+/**
+ * One `vireo boot` on this system's KVM: from its options to how it ended.
+ *
+ * @module
+ */
+
+import { errorText, VireoError } from "../base/errors.ts";
+import type { BootFiles } from "../boot/boot_files.ts";
+import { parseControlLine, PORT } from "../boot/control_protocol.ts";
+import { defaultCommandLine } from "../boot/default_command_line.ts";
+import type { GuestTask } from "../boot/guest_init.ts";
+import { taskInitramfs } from "../boot/initramfs.ts";
+import type { MachineConfig, PortConfig } from "../config/machine_config.ts";
+import { trimProgramText } from "../host/trim.ts";
+import { buildMachine } from "../machine/builder.ts";
+import type { DeviceMessage } from "../machine/events.ts";
+import { linuxLoader } from "../machine/linux.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Outcome } from "../machine/outcome.ts";
+import { openResources, type Resources } from "../machine/resources.ts";
+import { join } from "../std/path.ts";
+import type { BootOptions } from "./boot_options.ts";
+import { say } from "./say.ts";
+import type { Stop, StopRequest } from "./stop_request.ts";
+import { Terminal } from "./terminal.ts";
+
+/** How a boot ended. */
+export type BootEnd =
+  | { readonly kind: "powered-off" | "reboot" }
+  | { readonly kind: "command"; readonly status: number }
+  | { readonly kind: "crashed"; readonly text: string }
+  | Stop;
+
+/** What a session is made of. */
+export interface BootSessionParts {
+  readonly options: BootOptions;
+  readonly files: BootFiles;
+  readonly stop: StopRequest;
+}
+
+/** What one guest has told us, from its start to its end. */
+interface GuestReport {
+  /** Its init is through. Set from the start where the init is not ours and won't tell. */
+  ready: boolean;
+  /** Status of the command that it ran. */
+  status: number | undefined;
+}
+
+/** Runs a guest, again and again where it reboots and that is asked for. */
+export async function runBootSession(parts: BootSessionParts): Promise<BootEnd> {
+  const { options, stop } = parts;
+  using terminal = options.exec === undefined ? new Terminal() : undefined;
+  const config = bootConfig(options, terminal);
+  using resources = openDisks(config);
+  if (options.timeout !== undefined) stop.startTimeout(options.timeout);
+  for (;;) {
+    const end = await runGuest({ ...parts, config: resources.config, resources, terminal });
+    if (end.kind !== "reboot" || options.onReboot === "exit") return end;
+  }
+}
+
+/** The machine that the options describe. */
+export function bootConfig(
+  options: BootOptions,
+  terminal: Pick<Terminal, "hasKeys" | "size"> | undefined,
+): Partial<MachineConfig> {
+  return {
+    cpus: options.cpus,
+    memory: options.memory,
+    serial: { input: -1, output: options.verbose ? STDERR : -1 },
+    console: terminal === undefined
+      ? null
+      : { input: STDIN, output: STDOUT, escape: terminal.hasKeys, ...terminal.size },
+    ports: options.exec === undefined ? [CONTROL] : [CONTROL, ...DATA],
+    disks: options.disks,
+  };
+}
+
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+const CONTROL: PortConfig = { name: PORT.control, input: -1, output: -1, control: true };
+const DATA: readonly PortConfig[] = [
+  { name: PORT.stdin, input: STDIN, output: -1, control: false },
+  { name: PORT.stdout, input: -1, output: STDOUT, control: false },
+  { name: PORT.stderr, input: -1, output: STDERR, control: false },
+];
+
+const SCRATCH_SIZE = 2 ** 30;
+
+/** Disks stay open over restarts. The scratch disk has no name any more as soon as it is open. */
+function openDisks(
+  config: Partial<MachineConfig>,
+): Resources & { readonly config: Partial<MachineConfig> } {
+  const disks = config.disks ?? [];
+  const folder = disks.length > 0 ? undefined : Deno.makeTempDirSync({ prefix: "vireo-" });
+  try {
+    const all = folder === undefined ? disks : [{ path: scratchDisk(folder), serial: "scratch" }];
+    const resources = openResources({ disks: all }, () => "--disk");
+    return { ...resources, config: { ...config, disks: all } };
+  } finally {
+    if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+function scratchDisk(folder: string): string {
+  const path = join(folder, "scratch.img");
+  using file = Deno.createSync(path);
+  file.truncateSync(SCRATCH_SIZE);
+  return path;
+}
+
+/** One guest from power-on to its end. */
+async function runGuest(
+  parts: BootSessionParts & {
+    readonly config: Partial<MachineConfig>;
+    readonly resources: Resources;
+    readonly terminal: Terminal | undefined;
+  },
+): Promise<BootEnd> {
+  const { options, files, stop, config, resources, terminal } = parts;
+  const report: GuestReport = { ready: !files.ownInit, status: undefined };
+  const loader = linuxLoader({
+    kernel: files.kernel,
+    initrd: files.ownInit
+      ? [files.initrd, taskInitramfs(taskOf(options, terminal))]
+      : [files.initrd],
+    commandLine: defaultCommandLine({
+      ownInit: files.ownInit,
+      verbose: options.verbose,
+      more: options.cmdline,
+    }),
+  });
+  const owner = {
+    message: (_device: string, message: DeviceMessage) => hear(message, report, stop),
+    warning: (device: string, text: string) => say(`vireo: ${device}: ${text}`),
+  };
+  await using machine = await buildMachine(config, { loader, resources, owner });
+  using _watch = terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
+  try {
+    const outcome = await machine.run({ signal: stop.signal });
+    // However slowly its readers take it, what the guest has written is theirs, until somebody asks for an end.
+    await Promise.race([machine.flush(Infinity), aborted(stop.signal)]);
+    return endOf(outcome, report, { machine, options });
+  } catch (error) {
+    if (stop.stop === undefined) throw withState(error, machine);
+    // A guest that is late and has not even got to its init: its log says where it is.
+    if (stop.stop.kind === "timeout" && !report.ready && !options.verbose) say(kernelLog(machine));
+    return stop.stop;
+  }
+}
+
+/** Rejects once the signal fires. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/** What init is to do, and what it says to the one at the terminal. */
+export function taskOf(
+  options: Pick<BootOptions, "exec" | "cpus" | "memory">,
+  terminal: Pick<Terminal, "hasKeys"> | undefined,
+): GuestTask {
+  if (options.exec !== undefined) return { command: options.exec };
+  const { cpus, memory } = options;
+  const machine = `${cpus} ${cpus === 1 ? "vCPU" : "vCPUs"}, ${Math.round(memory / 2 ** 20)} MiB`;
+  const keys = terminal?.hasKeys ? ", Ctrl-A x quits, Ctrl-A h helps" : "";
+  const name = Deno.env.get("TERM");
+  return {
+    greeting: `, ${machine}; \`exit\` powers off${keys}`,
+    ...(name === undefined ? {} : { terminal: name }),
+  };
+}
+
+/** A device speaks: the terminal's Ctrl-A x, or a line of init. */
+function hear(message: DeviceMessage, report: GuestReport, stop: StopRequest): void {
+  if (message["key"] === "quit") stop.request({ kind: "quit" });
+  if (message["port"] !== PORT.control) return;
+  const said = parseControlLine(String(message["line"]));
+  switch (said.kind) {
+    case "ready":
+      report.ready = true;
+      trimProgramText();
+      break;
+    case "exit":
+      report.status ??= said.status;
+      break;
+    case "malformed":
+      say(`vireo: the guest's init sent ${said.text}, which means nothing`);
+      break;
+    default:
+      throw said satisfies never;
+  }
+}
+
+/** What an outcome means, given what init has said. Where that is a crash the kernel's log is shown. */
+function endOf(
+  outcome: Outcome,
+  report: GuestReport,
+  { machine, options }: { readonly machine: Machine; readonly options: BootOptions },
+): BootEnd {
+  if (report.status !== undefined) return { kind: "command", status: report.status };
+  const end = judge(outcome, report);
+  if (end.kind === "crashed" && !options.verbose) say(kernelLog(machine));
+  return end;
+}
+
+/** Pure part of the judgement. */
+export function judge(
+  outcome: Pick<Outcome, "reason" | "text">,
+  report: Pick<GuestReport, "ready">,
+): BootEnd {
+  const { reason, text } = outcome;
+  switch (reason) {
+    case "powered-off":
+    case "reboot":
+      if (report.ready) return { kind: reason };
+      return { kind: "crashed", text: `${text} before its init had reported in` };
+    case "crashed":
+    case "halted":
+    case "debug-exit":
+      return { kind: "crashed", text };
+    default:
+      throw reason satisfies never;
+  }
+}
+
+const LOG_LINES = 200;
+
+function kernelLog(machine: Machine): string {
+  const lines = new TextDecoder().decode(machine.serialLog()).trimEnd().split(/\r?\n/);
+  const shown = lines.slice(-LOG_LINES).join("\n");
+  return shown === "" ? "vireo: the guest's kernel logged nothing" : shown;
+}
+
+/** Our own fault, with what is known about the machine at that moment. */
+function withState(error: unknown, machine: Machine): unknown {
+  if (error instanceof VireoError && error.kind !== "internal") return error;
+  const state = `machine ${machine.state}, vCPU states ${machine.vcpuStates.join(" ")}`;
+  return new VireoError(
+    "internal",
+    `${errorText(error)} (${state})\nThe guest's kernel log:\n${kernelLog(machine)}`,
+    { cause: error },
+  );
+}

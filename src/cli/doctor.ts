@@ -1,0 +1,223 @@
+/**
+ * The command `vireo doctor`: whether this host can run machines, and what to do where it cannot.
+ *
+ * @module
+ */
+
+import { errorText } from "../base/errors.ts";
+import { hostKvm } from "../kvm/host_kvm.ts";
+import { Kvm } from "../kvm/kvm.ts";
+import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
+import { ioUringAvailable } from "../storage/uring_file.ts";
+import { EXIT, statusOfError } from "./exit_status.ts";
+import { describeOptions, type OptionTable, parseOptions } from "./options.ts";
+import { print, say } from "./say.ts";
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** What: `KVM_CAP_IRQFD`. */
+  readonly name: string;
+  /** Whether it is there and as it should be. */
+  readonly ok: boolean;
+  /** Whether `run` fails without it. */
+  readonly needed: boolean;
+  /** What was found. */
+  readonly found: string;
+  /** What it is used for. */
+  readonly use: string;
+  /** What to do about it, where it is not ok. */
+  readonly remedy?: string;
+}
+
+interface DoctorOptions {
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+const TABLE: OptionTable<DoctorOptions> = {
+  json: { flag: "--json", help: "Prints the findings as JSON.", initial: false, parse: () => true },
+  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+};
+
+/**
+ * Runs the command.
+ *
+ * @param args what stands behind `doctor`
+ * @returns the exit status: 3 where `run` would fail
+ */
+export function doctor(args: readonly string[]): Promise<number> {
+  try {
+    const { json, help } = parseOptions(TABLE, args);
+    if (help) return Promise.resolve(print(doctorHelp()));
+    const findings = examineHost();
+    const status = statusOfFindings(findings);
+    const ok = status === EXIT.ok;
+    print(json ? `${JSON.stringify({ ok, findings }, null, 2)}\n` : findingsText(findings));
+    return Promise.resolve(status);
+  } catch (error) {
+    say(`vireo: ${errorText(error)}`);
+    return Promise.resolve(statusOfError(error));
+  }
+}
+
+/** What a machine uses each capability for. */
+const CAPABILITY_USES: Partial<Record<CapabilityName, string>> = {
+  IRQCHIP: "interrupt controllers in the kernel",
+  HLT: "halted vCPUs wait in the kernel",
+  USER_MEMORY: "guest RAM",
+  SET_TSS_ADDR: "real mode on Intel",
+  EXT_CPUID: "the processor that the guest sees",
+  MP_STATE: "start and pause of each vCPU",
+  IRQ_ROUTING: "which interrupt goes where",
+  IRQFD: "interrupts without a system call",
+  PIT2: "the timer of kernels without ACPI",
+  IOEVENTFD: "notifications that leave no vCPU",
+  SET_IDENTITY_MAP_ADDR: "real mode on Intel",
+  TSC_DEADLINE_TIMER: "the guest's timer",
+  CHECK_EXTENSION_VM: "capabilities of one machine",
+  IMMEDIATE_EXIT: "stopping a vCPU at any moment",
+  GET_TSC_KHZ: "the clock's frequency, so that the guest measures nothing",
+  BINARY_STATS_FD: "statistics of vCPUs",
+};
+
+const NEWER_KERNEL = "use a Linux kernel of 4.20 or newer";
+
+/** Looks at everything. */
+export function examineHost(): readonly Finding[] {
+  return [...examineKvm(), ...examineRest()];
+}
+
+function examineKvm(): Finding[] {
+  const device = { name: "/dev/kvm", needed: true, use: "every machine" };
+  try {
+    using kvm = Kvm.open();
+    return [
+      { ...device, ok: true, found: "opens" },
+      examineVersion(kvm),
+      examineKind(),
+      ...examineCapabilities(kvm),
+      examineWidth(kvm),
+    ];
+  } catch (error) {
+    const [found = "", remedy] = splitRemedy(errorText(error));
+    return [{ ...device, ok: false, found, remedy: remedy ?? "see the message" }];
+  }
+}
+
+/** Messages of errors end with what to do. */
+function splitRemedy(text: string): string[] {
+  const at = text.lastIndexOf(": ");
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 2)];
+}
+
+function examineVersion(kvm: Kvm): Finding {
+  const finding = { name: "KVM API", needed: true, use: "every machine" };
+  try {
+    kvm.requireCompatible();
+    return { ...finding, ok: true, found: "version 12" };
+  } catch (error) {
+    return { ...finding, ok: false, found: errorText(error), remedy: NEWER_KERNEL };
+  }
+}
+
+function examineKind(): Finding {
+  const { kind, reason } = hostKvm();
+  return {
+    name: "virtualization",
+    needed: true,
+    ok: kind === "full",
+    found: kind === "full" ? `hardware: ${reason}` : `${kind}: ${reason}`,
+    use: "running Linux",
+    ...(kind === "full" ? {} : {
+      remedy: "turn nested virtualization on, or use a host with vmx or svm; `vireo boot` brings " +
+        "a KVM of its own",
+    }),
+  };
+}
+
+function examineCapabilities(kvm: Kvm): Finding[] {
+  const required = new Set<CapabilityName>(REQUIRED_CAPABILITIES);
+  return (Object.entries(CAPABILITY_USES) as [CapabilityName, string][]).map(([name, use]) => {
+    const value = kvm.check(name);
+    const needed = required.has(name);
+    return {
+      name: `KVM_CAP_${name}`,
+      needed,
+      ok: value > 0,
+      found: value > 0 ? `${value}` : "missing",
+      use,
+      ...(value > 0 ? {} : { remedy: NEWER_KERNEL }),
+    };
+  });
+}
+
+function examineWidth(kvm: Kvm): Finding {
+  const bits = kvm.physicalAddressBits();
+  const found = `${bits} bits of guest physical address`;
+  return { name: "address width", needed: false, ok: true, found, use: "how much RAM fits" };
+}
+
+function examineRest(): Finding[] {
+  const uring = ioUringAvailable();
+  const pages = freeHugePages();
+  return [
+    {
+      name: "io_uring",
+      needed: false,
+      ok: uring,
+      found: uring ? "available" : "missing",
+      use: "disks; without it each has a thread that blocks",
+      ...(uring
+        ? {}
+        : { remedy: "sysctl kernel.io_uring_disabled=0, or allow it in the container" }),
+    },
+    {
+      name: "huge pages",
+      needed: false,
+      ok: pages > 0,
+      found: `${pages} of 2 MiB free`,
+      use: "memory.hugepages",
+      ...(pages > 0 ? {} : { remedy: "sysctl vm.nr_hugepages=512 sets 1 GiB aside" }),
+    },
+  ];
+}
+
+function freeHugePages(): number {
+  const path = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+  try {
+    return Number(Deno.readTextFileSync(path));
+  } catch {
+    // A kernel without them has no such file.
+    return 0;
+  }
+}
+
+/** 3 where something needed is not ok. */
+export function statusOfFindings(findings: readonly Finding[]): number {
+  return findings.some(({ ok, needed }) => needed && !ok) ? EXIT.kvm : EXIT.ok;
+}
+
+/** A line for each finding, and one for the remedy where there is one. */
+export function findingsText(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ name }) => name.length));
+  const lines = findings.map(({ name, ok, needed, found, use, remedy }) => {
+    const mark = ok ? "ok  " : needed ? "FAIL" : "    ";
+    const line = `${mark}  ${name.padEnd(width)}  ${found} (${
+      needed ? "needed" : "optional"
+    }: ${use})\n`;
+    return remedy === undefined ? line : `${line}${" ".repeat(width + 8)}→ ${remedy}\n`;
+  });
+  const ok = statusOfFindings(findings) === EXIT.ok;
+  return `${lines.join("")}${ok ? "Machines run here" : "`vireo run` fails here"}\n`;
+}
+
+/** The help of `vireo doctor`. */
+export function doctorHelp(): string {
+  return `Says whether this host can run machines, and what to do where it cannot.
+
+Usage: vireo doctor [OPTION]...
+
+${describeOptions(TABLE)}
+Exit status: 0 where \`vireo run\` can run Linux, 3 where it fails.
+`;
+}

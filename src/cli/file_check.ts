@@ -1,0 +1,104 @@
+/**
+ * Whether the files that a description names are there and can be opened. Nothing is changed and nothing kept open.
+ *
+ * @module
+ */
+
+import { errorText } from "../base/errors.ts";
+import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
+import type { Description } from "../config/description.ts";
+import { machineOf } from "../config/machine_of.ts";
+import type { Mistake } from "../config/mistake.ts";
+import { openDisk } from "../machine/resources.ts";
+import type { Resources } from "../machine/resources.ts";
+import { Fd } from "../host/fd.ts";
+import { dirname } from "../std/path.ts";
+
+/** What the files are like. */
+export interface FileCheck {
+  readonly mistakes: readonly Mistake[];
+  /** Disks with their sizes, as far as they could be opened; their descriptors are closed. */
+  readonly disks: Resources["disks"];
+}
+
+/** Looks at every file that a description names. */
+export function checkFiles(description: Description): FileCheck {
+  const { kernel, memory, console, serial, log } = description;
+  const disks = checkDisks(description);
+  const mistakes = [
+    ...attempt("kernel.path", kernel.path, "a bzImage", () => checkKernel(kernel.path)),
+    ...attempt("kernel.initrd", kernel.initrd, "a file", checkReadable),
+    ...disks.mistakes,
+    ...attempt("memory.path", memory.path, "a file of its own", checkWritable),
+    ...attempt("console.path", console.path, "a file", checkWritable),
+    ...attempt("serial.path", serial.path, "a file", checkWritable),
+    ...attempt("log.file", log.file, "a file", checkWritable),
+  ];
+  return { mistakes, disks: disks.disks };
+}
+
+function attempt(
+  key: string,
+  path: string | undefined,
+  allowed: string,
+  check: (path: string) => void,
+): Mistake[] {
+  if (path === undefined) return [];
+  try {
+    check(path);
+    return [];
+  } catch (error) {
+    const problem = errorText(error).replace(`${key}: `, "");
+    return [{ key, value: JSON.stringify(path), problem, allowed }];
+  }
+}
+
+function checkKernel(path: string): void {
+  using file = Deno.openSync(path);
+  const head = new Uint8Array(BZIMAGE_HEAD_SIZE);
+  const { size, isDirectory } = file.statSync();
+  if (isDirectory) throw new TypeError("It is a folder");
+  const count = file.readSync(head) ?? 0;
+  parseBzImage(head.subarray(0, count), size, path);
+}
+
+function checkReadable(path: string): void {
+  using file = Deno.openSync(path);
+  if (file.statSync().isDirectory) throw new TypeError("It is a folder");
+}
+
+/** Opens it for writing, or looks at the folder that it would be made in. */
+function checkWritable(path: string): void {
+  try {
+    using _file = Deno.openSync(path, { append: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const folder = dirname(path);
+    if (!Deno.statSync(folder).isDirectory) throw new TypeError(`"${folder}" is no folder`);
+  }
+}
+
+function checkDisks(description: Description): FileCheck {
+  const { disks = [] } = machineOf(description, { console: null, serial: null });
+  const mistakes: Mistake[] = [];
+  const images = disks.map((disk, index) => {
+    const { readonly = false } = disk;
+    const closed = (size: number) => {
+      const fd = new Fd(CLOSED);
+      return { fd, size, readonly, [Symbol.dispose]: () => {} };
+    };
+    if ("size" in disk) return closed(disk.size);
+    const key = `disk[${index}].path`;
+    let size = 0;
+    const check = () => {
+      using image = openDisk(disk, key);
+      size = image.size;
+    };
+    mistakes.push(...attempt(key, disk.path, "an image or block device", check));
+    return closed(size);
+  });
+  return { mistakes, disks: images };
+}
+
+/** No descriptor: what is planned with it is never run. */
+const CLOSED = 2 ** 31 - 1;

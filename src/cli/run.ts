@@ -1,0 +1,132 @@
+/**
+ * The command `vireo run`: a described machine on this system's KVM.
+ *
+ * @module
+ */
+
+import { errorText, VireoError } from "../base/errors.ts";
+import type { Description } from "../config/description.ts";
+import { parseDuration } from "../config/units.ts";
+import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { checkMachine, showMistakes } from "./check.ts";
+import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
+import { MACHINE_OPTIONS, type MachineOptions, splitFile } from "./machine_options.ts";
+import { describeOptions, describeRows, type OptionTable, parseOptions } from "./options.ts";
+import { RunLog } from "./run_log.ts";
+import type { RunEnd } from "./run_session.ts";
+import { print, say } from "./say.ts";
+import { StopRequest } from "./stop_request.ts";
+
+interface RunOptions extends MachineOptions {
+  /** Milliseconds, or undefined. */
+  readonly timeout: number | undefined;
+  readonly help: boolean;
+}
+
+const TABLE: OptionTable<RunOptions> = {
+  ...MACHINE_OPTIONS,
+  timeout: {
+    flag: "--timeout",
+    value: "TIME",
+    help: "Ends the guest after this time: 30s, 5m; seconds where no unit is given.",
+    initial: undefined,
+    parse: (text) => parseDuration(text, "--timeout"),
+  },
+  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+};
+
+/**
+ * Runs the command.
+ *
+ * @param args what stands behind `run`
+ * @returns the exit status
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    const { file, rest } = splitFile(TABLE, args);
+    const options = parseOptions(TABLE, rest);
+    if (options.help) return print(runHelp());
+    const { machine, mistakes } = checkMachine(file, options);
+    if (machine === undefined) return showMistakes(mistakes);
+    requireLinux(hostKvm());
+    return await runMachine(machine, options.timeout);
+  } catch (error) {
+    say(`vireo: ${errorText(error)}`);
+    return statusOfError(error);
+  }
+}
+
+/** Sees that this KVM runs Linux. */
+export function requireLinux({ kind, reason }: HostKvm): void {
+  if (kind === "full") return;
+  const remedy = kind === "none"
+    ? "see that /dev/kvm is there and yours to use (group kvm)"
+    : "use a host with vmx or svm";
+  throw new VireoError(
+    kind === "none" ? "open" : "compat",
+    `Cannot run Linux on this system's KVM: ${reason}; ${remedy}, or try \`vireo boot\`, ` +
+      "which brings a KVM of its own",
+  );
+}
+
+async function runMachine(description: Description, timeout: number | undefined): Promise<number> {
+  using log = new RunLog(description);
+  using stop = new StopRequest((reason) => Deno.exit(statusOfRun(reason)));
+  if (timeout !== undefined) stop.startTimeout(timeout);
+  const { runSession, sentenceOf } = await import("./run_session.ts");
+  try {
+    const end = await runSession({ description, log, stop });
+    const status = statusOfRun(end);
+    if (status === EXIT.ok) log.info(sentenceOf(end));
+    else log.error(sentenceOf(end));
+    return status;
+  } catch (error) {
+    log.error(errorText(error));
+    return statusOfError(error);
+  }
+}
+
+/** The exit status for an end. */
+export function statusOfRun(end: RunEnd): number {
+  switch (end.kind) {
+    case "powered-off":
+    case "quit":
+      return EXIT.ok;
+    case "reboot":
+      return EXIT.reboot;
+    case "crashed":
+      return EXIT.crashed;
+    case "timeout":
+      return EXIT.timeout;
+    case "signal":
+      return EXIT.signal + SIGNALS[end.signal];
+    default:
+      throw end satisfies never;
+  }
+}
+
+/** The help of `vireo run`. */
+export function runHelp(): string {
+  return `Runs a machine that a file or flags describe, on this system's KVM.
+
+Usage: vireo run CONFIG.toml [OPTION]...
+       vireo run --kernel PATH [OPTION]...
+
+${describeOptions(TABLE)}
+Options count more than the file. On the console Ctrl-A x ends the guest and
+Ctrl-A h helps; on a serial port on stdio Ctrl-C ends it. The file's keys are listed by \`vireo check --help\`.
+
+Exit status:
+${
+    describeRows([
+      { left: "  0", right: "The guest powered off, or Ctrl-A x was typed." },
+      { left: "  1", right: "Our own fault; the state is printed." },
+      { left: "  2", right: "A mistake in the file, in an option, or in what they name." },
+      { left: "  3", right: "KVM is missing or unfit." },
+      { left: "  4", right: "The guest crashed: a panic, a triple fault, or a KVM error." },
+      { left: "  5", right: "--timeout is over." },
+      { left: "  6", right: 'The guest rebooted, with machine.on_reboot = "exit".' },
+      { left: "  128+n", right: "Signal n ended us." },
+    ])
+  }`;
+}

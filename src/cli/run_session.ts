@@ -1,0 +1,170 @@
+/**
+ * One `vireo run` on this system's KVM: from a description to how it ended.
+ *
+ * @module
+ */
+
+import { errorText, VireoError } from "../base/errors.ts";
+import type { Description, EndAction } from "../config/description.ts";
+import { machineOf } from "../config/machine_of.ts";
+import type { MachineConfig } from "../config/machine_config.ts";
+import { nameThread } from "../host/thread.ts";
+import { buildMachine } from "../machine/builder.ts";
+import type { DeviceMessage } from "../machine/events.ts";
+import { linuxLoader } from "../machine/linux.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Outcome } from "../machine/outcome.ts";
+import { openResources, type Resources } from "../machine/resources.ts";
+import { openBackends } from "./backends.ts";
+import type { RunLog } from "./run_log.ts";
+import type { Stop, StopRequest } from "./stop_request.ts";
+import { Terminal } from "./terminal.ts";
+
+/** How a guest ended by itself. */
+export type GuestEnd =
+  | { readonly kind: "powered-off" | "reboot" }
+  | { readonly kind: "crashed"; readonly text: string };
+
+/** How a run ended. */
+export type RunEnd = GuestEnd | Stop;
+
+/** What a run is made of. */
+export interface RunParts {
+  readonly description: Description;
+  readonly log: RunLog;
+  readonly stop: StopRequest;
+}
+
+/** A run with everything opened. */
+interface OpenRun extends RunParts {
+  readonly config: Partial<MachineConfig>;
+  readonly resources: Resources;
+  readonly terminal: Terminal | undefined;
+}
+
+/** Runs a guest, again where the description says so. */
+export async function runSession(parts: RunParts): Promise<RunEnd> {
+  const { description, log, stop } = parts;
+  nameThread(description.name);
+  const { console, serial } = description;
+  const onSerial = serial.backend === "stdio";
+  const isOurs = console.backend === "stdio" || onSerial;
+  using terminal = isOurs ? new Terminal({ signals: onSerial }) : undefined;
+  using backends = openBackends(description, terminal);
+  const config = machineOf(description, backends);
+  using resources = openResources({ disks: [], ...config }, (index) => `disk[${index}].path`);
+  for (const [what, path] of Object.entries(backends.ptys)) log.info(`The ${what} is ${path}`);
+  for (;;) {
+    const end = await runGuest({ ...parts, config, resources, terminal });
+    if (actionFor(end, description) === "exit") return end;
+    log.info(`${sentenceOf(end)}; starting it again`);
+    if (end.kind === "crashed") await pause(stop.signal);
+    if (stop.stop !== undefined) return stop.stop;
+  }
+}
+
+/** What the description says about an end; what was asked from outside ends the run. */
+export function actionFor(end: RunEnd, { machine }: Pick<Description, "machine">): EndAction {
+  switch (end.kind) {
+    case "powered-off":
+      return machine.on_poweroff;
+    case "reboot":
+      return machine.on_reboot;
+    case "crashed":
+      return machine.on_crash;
+    case "quit":
+    case "signal":
+    case "timeout":
+      return "exit";
+    default:
+      throw end satisfies never;
+  }
+}
+
+/** An end in a sentence. */
+export function sentenceOf(end: RunEnd): string {
+  switch (end.kind) {
+    case "powered-off":
+      return "The guest powered off";
+    case "reboot":
+      return "The guest rebooted";
+    case "crashed":
+      return end.text;
+    case "quit":
+      return "Quit";
+    case "signal":
+      return `Ended by ${end.signal}`;
+    case "timeout":
+      return "No end within --timeout";
+    default:
+      throw end satisfies never;
+  }
+}
+
+/** One guest from power-on to its end. */
+async function runGuest(run: OpenRun): Promise<RunEnd> {
+  const { description, log, stop, config, resources, terminal } = run;
+  const { path: kernel, initrd, cmdline: commandLine } = description.kernel;
+  const loader = linuxLoader({ kernel, initrd: initrd === undefined ? [] : [initrd], commandLine });
+  const owner = {
+    message: (_device: string, message: DeviceMessage) => {
+      if (message["key"] === "quit") stop.request({ kind: "quit" });
+    },
+    warning: (device: string, text: string) => log.warn(`${device}: ${text}`),
+  };
+  await using machine = await buildMachine(config, { loader, resources, owner });
+  terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
+  try {
+    const end = endOf(await machine.run({ signal: stop.signal }));
+    if (end.kind === "crashed") showKernelLog(run, machine);
+    return end;
+  } catch (error) {
+    if (stop.stop === undefined) throw withState(error, machine);
+    return stop.stop;
+  }
+}
+
+/** What an outcome is for the description: nobody tells us here whether the guest's init was up. */
+export function endOf({ reason, text }: Pick<Outcome, "reason" | "text">): GuestEnd {
+  switch (reason) {
+    case "powered-off":
+    case "reboot":
+      return { kind: reason };
+    case "crashed":
+    case "halted":
+    case "debug-exit":
+      return { kind: "crashed", text };
+    default:
+      throw reason satisfies never;
+  }
+}
+
+const LOG_LINES = 200;
+
+/** Where the serial port is kept for this moment alone, its last lines. */
+function showKernelLog({ description, log }: OpenRun, machine: Machine): void {
+  if (description.serial.backend !== "log") return;
+  const text = new TextDecoder().decode(machine.serialLog()).trimEnd();
+  const lines = text.split(/\r?\n/).slice(-LOG_LINES);
+  log.error(text === "" ? "The guest's kernel logged nothing" : lines.join("\n"));
+}
+
+const CRASH_PAUSE = 1000;
+
+/** A guest that crashes at once is not started again as fast as that. */
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, CRASH_PAUSE);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}
+
+/** Our own fault, with what is known about the machine at that moment. */
+function withState(error: unknown, machine: Machine): unknown {
+  if (error instanceof VireoError && error.kind !== "internal") return error;
+  const state = `machine ${machine.state}, vCPU states ${machine.vcpuStates.join(" ")}`;
+  return new VireoError("internal", `${errorText(error)} (${state})`, { cause: error });
+}
