@@ -1,0 +1,35 @@
+/**
+ * The program that memory_bench.ts looks at: a machine whose vCPUs halt, as an idle guest's do. It prints where guest RAM lies once
+ * all vCPUs run; for each line of input it gives back what start-up needed and prints a line.
+ *
+ *   memory_program CPUS
+ *
+ * @module
+ */
+
+import { Mapping } from "../../src/host/mapping.ts";
+import { trimProgramText } from "../../src/host/trim.ts";
+import { buildMachine } from "../../src/machine/builder.ts";
+import { VcpuState } from "../../src/vcpu/control.ts";
+import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
+
+const cpus = Number(Deno.args[0]);
+const ram: { readonly address: number; readonly size: number }[] = [];
+const machine = await buildMachine({ cpus, memory: 512 * 2 ** 20 }, {
+  loader: tinyLoader(...new Array<Assembler>(cpus).fill(new Assembler().halt())),
+  allocate(size) {
+    const mapping = Mapping.anonymous(size, { noReserve: true });
+    ram.push({ address: mapping.address, size });
+    return mapping;
+  },
+});
+void machine.run();
+while (machine.vcpuStates.some((state) => state !== VcpuState.running)) {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+}
+print(JSON.stringify(ram));
+for await (const _line of Deno.stdin.readable) print(String(trimProgramText()));
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}

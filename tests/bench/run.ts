@@ -1,0 +1,33 @@
+/**
+ * Runs every bench, or those whose name holds a word given as argument (`deno task bench exit`), and prints one table. Each is a
+ * program of its own, so that none is measured with another's garbage. Figures depend on the machine and on its neighbours:
+ * compare ratios.
+ *
+ * @module
+ */
+
+import { type Figure, figureTable, JSON_OPTION } from "./figures.ts";
+
+const wanted = Deno.args;
+const folder = new URL("./", import.meta.url);
+const benches = [...Deno.readDirSync(folder)].map(({ name }) => name)
+  .filter((name) => name.endsWith("_bench.ts"))
+  .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
+  .sort();
+
+const figures: Figure[] = [];
+let failures = 0;
+for (const bench of benches) {
+  // deno-lint-ignore no-console -- a program's output
+  console.error(`… ${bench}`);
+  const args = ["run", "-A", "--no-check", new URL(bench, folder).pathname, JSON_OPTION];
+  const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "inherit" });
+  const { success, stdout } = await command.output();
+  if (!success) failures++;
+  // Nothing is printed where the bench needs what this machine has not; the reason is on stderr.
+  const text = new TextDecoder().decode(stdout).trim();
+  if (success && text.startsWith("[")) figures.push(...JSON.parse(text));
+}
+// deno-lint-ignore no-console -- a program's output
+if (figures.length > 0) console.log(figureTable(figures));
+Deno.exitCode = failures > 0 || benches.length === 0 ? 1 : 0;

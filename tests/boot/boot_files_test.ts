@@ -1,0 +1,132 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { type BootFilesOptions, findBootFiles, kernelRelease } from "../../src/boot/boot_files.ts";
+import { VireoError } from "../../src/base/errors.ts";
+import { LOADED_MODULES } from "../../src/boot/initramfs.ts";
+import { fakeModule } from "./fake_module.ts";
+
+/** A bzImage's head that tells its release. */
+function bzImage(release: string): Uint8Array<ArrayBuffer> {
+  const head = new Uint8Array(2048);
+  new DataView(head.buffer).setUint16(0x20e, 0x300, true);
+  head.set(new TextEncoder().encode(`${release} (builder@example) #1 SMP\0`), 0x500);
+  return head;
+}
+
+async function writeTree(root: string, release: string): Promise<void> {
+  const modules = `${root}/lib/modules/${release}/kernel`;
+  await Deno.mkdir(`${root}/boot`, { recursive: true });
+  await Deno.mkdir(`${root}/bin`, { recursive: true });
+  await Deno.mkdir(modules, { recursive: true });
+  await Deno.writeFile(`${root}/boot/vmlinuz-${release}`, bzImage(release));
+  for (const name of LOADED_MODULES) {
+    await Deno.writeFile(`${modules}/${name}.ko`, fakeModule(["depends="]));
+  }
+  const applets =
+    "bin/sh bin/mount sbin/modprobe sbin/acpid bin/setsid bin/poweroff bin/reboot bin/sync";
+  await Deno.writeTextFile(`${root}/bin/busybox`, `#!/bin/sh\nprintf '%s\\n' ${applets}\n`, {
+    mode: 0o755,
+  });
+}
+
+/** Options in which nothing can be fetched, over an empty host, and a folder for files. */
+async function withNothing(
+  use: (options: BootFilesOptions, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const fetch = () => Promise.reject(new VireoError("environment", "There is no network"));
+  try {
+    await Deno.mkdir(`${folder}/host`);
+    await use({ cache: `${folder}/cache`, host: `${folder}/host`, fetch }, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("findBootFiles() takes a kernel and an initrd that are both given as they are", async () => {
+  await withNothing(async (options) => {
+    assertEquals(await findBootFiles({ ...options, kernel: "k", initrd: "i" }), {
+      kernel: "k",
+      initrd: "i",
+      ownInit: false,
+    });
+  });
+});
+
+Deno.test("findBootFiles() uses fetched packages", async () => {
+  await withNothing(async (options, folder) => {
+    await writeTree(`${folder}/root`, "6.1-test");
+    const fetched = { name: "x", version: "1", root: `${folder}/root` };
+    const files = await findBootFiles({
+      ...options,
+      fetch: ([name = ""]) => Promise.resolve(new Map([[name, fetched]])),
+    });
+    assertEquals(files.kernel, `${folder}/root/boot/vmlinuz-6.1-test`);
+    assertEquals(files.ownInit, true);
+    assertEquals(files.initrd.startsWith(`${folder}/cache/initramfs/`), true);
+  });
+});
+
+Deno.test("findBootFiles() finds the modules of a given kernel beside it", async () => {
+  await withNothing(async (options, folder) => {
+    await writeTree(`${folder}/root`, "6.1-test");
+    const fetched = { name: "x", version: "1", root: `${folder}/root` };
+    const fetch = ([name = ""]: readonly string[]) => Promise.resolve(new Map([[name, fetched]]));
+    const kernel = `${folder}/root/boot/vmlinuz-6.1-test`;
+    const files = await findBootFiles({ ...options, kernel, fetch });
+    const archive = new TextDecoder().decode(await Deno.readFile(files.initrd));
+    assertEquals(archive.includes("lib/modules/6.1-test/virtio_mmio.ko"), true);
+  });
+});
+
+Deno.test("findBootFiles() says what to pass where nothing can be fetched", async () => {
+  await withNothing(async (options, folder) => {
+    await assertRejects(
+      () => findBootFiles(options),
+      VireoError,
+      "Cannot find a kernel to boot: There is no network; pass a bzImage with --kernel PATH",
+    );
+    await writeTree(folder, "6.1-test");
+    await assertRejects(
+      () => findBootFiles({ ...options, kernel: `${folder}/boot/vmlinuz-6.1-test` }),
+      VireoError,
+      "Cannot find a static busybox to boot: There is no network; install the package busybox-static",
+    );
+  });
+});
+
+Deno.test("findBootFiles() falls back on the host's own kernel and modules", async () => {
+  await withNothing(async (options, folder) => {
+    await writeTree(`${folder}/host`, Deno.osRelease());
+    const kernel = `${folder}/host/boot/vmlinuz-${Deno.osRelease()}`;
+    const initrd = `${folder}/mine.cpio`;
+    assertEquals((await findBootFiles({ ...options, initrd })).kernel, kernel);
+    // Its busybox is a script, and no interpreter for it is in a guest.
+    await assertRejects(() => findBootFiles(options), VireoError, "Cannot find a static busybox");
+  });
+});
+
+Deno.test("findBootFiles() names a kernel that cannot be read", async () => {
+  await withNothing(async (options) => {
+    await assertRejects(
+      () => findBootFiles({ ...options, kernel: "/nonexistent/vmlinuz" }),
+      VireoError,
+      'Cannot read kernel "/nonexistent/vmlinuz"',
+    );
+  });
+});
+
+Deno.test("kernelRelease() reads a bzImage's release and takes nothing else for one", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, bzImage("6.1.0-9-cloud-amd64"));
+    assertEquals(await kernelRelease(path), "6.1.0-9-cloud-amd64");
+    await Deno.writeFile(path, new Uint8Array(2048));
+    assertEquals(await kernelRelease(path), undefined);
+    await Deno.writeFile(path, new Uint8Array(3));
+    assertEquals(await kernelRelease(path), undefined);
+    await Deno.writeFile(path, bzImage("../../etc"));
+    assertEquals(await kernelRelease(path), undefined);
+  } finally {
+    await Deno.remove(path);
+  }
+});

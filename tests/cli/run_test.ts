@@ -1,0 +1,120 @@
+/** `vireo run`: its options, its backends and what an end means. Guests are run by the tests of Linux. */
+
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { VireoError } from "../../src/base/errors.ts";
+import { openBackends } from "../../src/cli/backends.ts";
+import { requireLinux, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
+import { RunLog } from "../../src/cli/run_log.ts";
+import { actionFor, endOf, sentenceOf } from "../../src/cli/run_session.ts";
+import { describe } from "../../src/config/check.ts";
+import { openAllGroups } from "../../src/host/libc.ts";
+import { write } from "../../src/host/file.ts";
+import { requirement } from "../support/require.ts";
+
+openAllGroups();
+
+const KERNEL = { kernel: { path: "/vmlinuz" } };
+const TERMINAL = { hasKeys: true, size: { columns: 100, rows: 30 } };
+
+Deno.test("openBackends() puts the console on the terminal and keeps the serial port's output", () => {
+  using backends = openBackends(describe(KERNEL), TERMINAL);
+  assertEquals(backends.console, { input: 0, output: 1, escape: true, columns: 100, rows: 30 });
+  assertEquals(backends.serial, { input: -1, output: -1 });
+});
+
+Deno.test("openBackends() leaves devices out that are not wanted", () => {
+  const none = { console: { backend: "none" }, serial: { backend: "none" } };
+  using backends = openBackends(describe({ ...KERNEL, ...none }), undefined);
+  assertEquals([backends.console, backends.serial], [null, null]);
+});
+
+Deno.test("openBackends() opens files and pseudo-terminals", requirement("ffi"), () => {
+  const path = Deno.makeTempFileSync({ prefix: "vireo-console-" });
+  try {
+    Deno.writeTextFileSync(path, "old");
+    const given = { console: { backend: "file", path }, serial: { backend: "pty" } };
+    using backends = openBackends(describe({ ...KERNEL, ...given }), undefined);
+    assertMatch(backends.ptys["serial"] ?? "", /^\/dev\/pts\/\d+$/);
+    assertEquals(backends.serial?.input, backends.serial?.output);
+    assertEquals([backends.console?.input, backends.console?.escape], [-1, false]);
+    write(backends.console?.output ?? -1, new TextEncoder().encode("new"));
+    assertEquals(Deno.readTextFileSync(path), "new");
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("RunLog writes what its level includes, with time and name", requirement("ffi"), () => {
+  const file = Deno.makeTempFileSync({ prefix: "vireo-log-" });
+  try {
+    const given = { ...KERNEL, name: "web", log: { level: "warn", file } };
+    using log = new RunLog(describe(given));
+    log.info("no");
+    log.warn("yes");
+    log.error("also");
+    const lines = Deno.readTextFileSync(file).trimEnd().split("\n");
+    assertEquals(lines.map((line) => line.replace(/^\S+ /, "")), ["web: yes", "web: also"]);
+    assertMatch(lines[0] ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z web/);
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+Deno.test("actionFor() asks the description about each end, and about no request from outside", () => {
+  const machine = { on_reboot: "restart", on_poweroff: "exit", on_crash: "restart" };
+  const description = describe({ ...KERNEL, machine });
+  assertEquals(actionFor({ kind: "reboot" }, description), "restart");
+  assertEquals(actionFor({ kind: "powered-off" }, description), "exit");
+  assertEquals(actionFor({ kind: "crashed", text: "x" }, description), "restart");
+  assertEquals(actionFor({ kind: "quit" }, description), "exit");
+  assertEquals(actionFor({ kind: "signal", signal: "SIGINT" }, description), "exit");
+  assertEquals(actionFor({ kind: "timeout" }, description), "exit");
+});
+
+Deno.test("statusOfRun() gives each end the status of the help", () => {
+  const statuses = [
+    statusOfRun({ kind: "powered-off" }),
+    statusOfRun({ kind: "quit" }),
+    statusOfRun({ kind: "crashed", text: "" }),
+    statusOfRun({ kind: "timeout" }),
+    statusOfRun({ kind: "reboot" }),
+    statusOfRun({ kind: "signal", signal: "SIGTERM" }),
+  ];
+  assertEquals(statuses, [0, 0, 4, 5, 6, 143]);
+  for (const status of ["0", "1", "2", "3", "4", "5", "6", "128\\+n"]) {
+    assertMatch(runHelp(), new RegExp(`^  ${status}  `, "m"));
+  }
+});
+
+Deno.test("endOf() takes a halted guest for a crashed one", () => {
+  assertEquals(endOf({ reason: "halted", text: "x" }), { kind: "crashed", text: "x" });
+  assertEquals(endOf({ reason: "reboot", text: "x" }), { kind: "reboot" });
+  assertEquals(sentenceOf({ kind: "crashed", text: "The guest halted" }), "The guest halted");
+});
+
+Deno.test("requireLinux() says what to do about a KVM that is missing or unfit", () => {
+  requireLinux({ kind: "full", reason: "" });
+  const missing = assertThrows(
+    () => requireLinux({ kind: "none", reason: "cannot open /dev/kvm: EACCES" }),
+    VireoError,
+    "cannot open /dev/kvm: EACCES; see that /dev/kvm is there and yours to use",
+  );
+  assertEquals(missing.kind, "open");
+  const unfit = assertThrows(
+    () => requireLinux({ kind: "paravirtual", reason: "no svm" }),
+    VireoError,
+  );
+  assertEquals(unfit.kind, "compat");
+});
+
+Deno.test(
+  "run() ends with status 2 for mistakes, before it looks for a KVM",
+  requirement("ffi"),
+  async () => {
+    assertEquals(await run(["--kernel", "/nonexistent", "--memory", "1"]), 2);
+    assertEquals(await run([]), 2);
+    assertEquals(await run(["--cpus"]), 2);
+    assertEquals(await run(["/nonexistent.toml"]), 2);
+    assert(runHelp().includes("--console stdio|none|pty|file:PATH"));
+  },
+);

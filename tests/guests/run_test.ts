@@ -1,0 +1,132 @@
+/** `vireo run` from its description to its end, with a tiny guest in a kernel's clothes, on whatever KVM there is. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConfigError } from "../../src/base/errors.ts";
+import { RunLog } from "../../src/cli/run_log.ts";
+import { type RunEnd, runSession } from "../../src/cli/run_session.ts";
+import { StopRequest } from "../../src/cli/stop_request.ts";
+import { describe } from "../../src/config/check.ts";
+import { openAllGroups } from "../../src/host/libc.ts";
+import { ACPI_RESET_VALUE } from "../../src/abi/acpi.ts";
+import { kernelImage } from "../boot/kernel_image.ts";
+import { requirement } from "../support/require.ts";
+import { Assembler } from "../support/tiny_guest.ts";
+
+openAllGroups();
+
+const SERIAL = 0x3f8;
+const SLEEP_CONTROL = 0x600;
+const RESET = 0x602;
+/** SLP_EN and S5. */
+const POWER_OFF = 0x34;
+/** Where the setup code ends, and where in the kernel behind it the 64-bit entry is. */
+const KERNEL_OFFSET = 4 * 512;
+const ENTRY = 0x200;
+const MIB = 2 ** 20;
+
+function says(text: string): Assembler {
+  const guest = new Assembler();
+  for (const byte of new TextEncoder().encode(text)) guest.eax(byte).out(SERIAL);
+  return guest;
+}
+
+/** Runs a guest in a folder of its own; gives how it ended and what it said. */
+async function runGuest(
+  guest: Assembler,
+  given: (folder: string) => Readonly<Record<string, object>>,
+  look: (folder: string) => void = () => {},
+  done: (folder: string) => boolean = () => false,
+): Promise<{ readonly end: RunEnd; readonly text: string; readonly log: string }> {
+  const folder = await Deno.makeTempDir({ prefix: "vireo-run-" });
+  try {
+    const image = kernelImage({ kernelSize: 4096 });
+    image.set(guest.spin().assemble(), KERNEL_OFFSET + ENTRY);
+    await Deno.writeFile(`${folder}/vmlinuz`, image);
+    const description = describe({
+      kernel: { path: `${folder}/vmlinuz` },
+      console: { backend: "none" },
+      serial: { backend: "file", path: `${folder}/serial` },
+      log: { file: `${folder}/log` },
+      ...given(folder),
+    });
+    using log = new RunLog(description);
+    using stop = new StopRequest(() => {});
+    stop.startTimeout(30_000);
+    const timer = setInterval(() => {
+      if (done(folder)) stop.request({ kind: "quit" });
+    }, 20);
+    const end = await runSession({ description, log, stop }).finally(() => clearInterval(timer));
+    look(folder);
+    const text = await Deno.readTextFile(`${folder}/serial`);
+    return { end, text, log: await Deno.readTextFile(`${folder}/log`) };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const RAM = { memory: { size: "32M" } };
+
+Deno.test(
+  "vireo run boots a kernel that a description names, and ends as it powers off",
+  requirement("kvm"),
+  async () => {
+    const { end, text } = await runGuest(says("Hi").eax(POWER_OFF).out(SLEEP_CONTROL), () => RAM);
+    assertEquals([end.kind, text], ["powered-off", "Hi"]);
+  },
+);
+
+Deno.test(
+  "vireo run keeps RAM in the described file",
+  requirement("kvm"),
+  async () => {
+    const memory = (folder: string) => ({
+      memory: { size: "32M", path: `${folder}/ram`, prealloc: true },
+    });
+    const guest = says("x").eax(POWER_OFF).out(SLEEP_CONTROL);
+    await runGuest(guest, memory, (folder) => {
+      const ram = Deno.readFileSync(`${folder}/ram`);
+      assertEquals(ram.length, 32 * MIB);
+      // The kernel lies at 1 MiB; its entry begins with `mov eax, "x"`.
+      assertEquals([...ram.subarray(MIB + ENTRY, MIB + ENTRY + 2)], [0xb8, 120]);
+    });
+  },
+);
+
+Deno.test(
+  "vireo run makes vCPUs of every topology, without the features taken away",
+  requirement("kvm"),
+  async () => {
+    const cpu = { sockets: 2, cores: 3, features: ["-avx2", "-rdrand"] };
+    const guest = says("6").eax(POWER_OFF).out(SLEEP_CONTROL);
+    const { end, text } = await runGuest(guest, () => ({ ...RAM, cpu }));
+    assertEquals([end.kind, text], ["powered-off", "6"]);
+  },
+);
+
+Deno.test(
+  "vireo run starts a guest that reboots again where the description says so",
+  requirement("kvm"),
+  async () => {
+    const guest = () => says("r").eax(ACPI_RESET_VALUE).out(RESET);
+    const once = await runGuest(guest(), () => RAM);
+    assertEquals([once.end.kind, once.text], ["reboot", "r"]);
+    const isTwice = (folder: string) => Deno.statSync(`${folder}/serial`).size >= 2;
+    const disk = [{ size: "1M" }];
+    const machine = { on_reboot: "restart" };
+    const again = await runGuest(guest(), () => ({ ...RAM, disk, machine }), () => {}, isTwice);
+    assertEquals(again.end.kind, "quit");
+    assert(again.text.startsWith("rr"), again.text);
+    assert(again.log.includes("The guest rebooted; starting it again"), again.log);
+  },
+);
+
+Deno.test("vireo run names the key that the host refuses", requirement("kvm"), async () => {
+  const folder = (path: string) => ({ ...RAM, disk: [{ path: `${path}/none.img` }] });
+  await assertRejects(
+    () => runGuest(says(""), folder),
+    ConfigError,
+    "disk[0].path: Cannot use disk",
+  );
+  const huge = { memory: { size: "1T", hugepages: true } };
+  await assertRejects(() => runGuest(says(""), () => huge), ConfigError, "memory.");
+});

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { ESRCH } from "../../src/abi/linux.ts";
+import {
+  blockKicks,
+  drainKicks,
+  KICK_SIGNAL,
+  kickThread,
+  nameThread,
+  pinThread,
+  runSignalMask,
+  threadId,
+} from "../../src/host/thread.ts";
+import { libcRequirement } from "../support/libc.ts";
+
+const needs = libcRequirement();
+
+/** A line of the calling thread's status in /proc. */
+function threadStatus(field: string): string | undefined {
+  const text = Deno.readTextFileSync(`/proc/self/task/${threadId()}/status`);
+  return new RegExp(`^${field}:\\s+(.*)$`, "m").exec(text)?.[1];
+}
+
+Deno.test("kicks stay pending in a thread that blocks them, and drain counts them", needs, () => {
+  blockKicks();
+  assertEquals(drainKicks(), 0);
+  for (let i = 0; i < 3; i++) assertEquals(kickThread(threadId()), 0);
+  assertEquals(drainKicks(), 3);
+  assertEquals(drainKicks(), 0);
+});
+
+Deno.test("blockKicks() blocks the kick's signal and no other", needs, () => {
+  blockKicks();
+  const blocked = BigInt(`0x${threadStatus("SigBlk")}`);
+  assertEquals(blocked, 1n << BigInt(KICK_SIGNAL - 1));
+});
+
+Deno.test("kickThread() of a thread that doesn't exist gives ESRCH", needs, () => {
+  assertEquals(kickThread(2 ** 22 - 1), -ESRCH);
+});
+
+Deno.test("runSignalMask() leaves open kicks and faults alone", () => {
+  const mask = runSignalMask();
+  const open = Array.from({ length: 64 }, (_, i) => i + 1)
+    .filter((signal) =>
+      ((mask[Math.floor((signal - 1) / 8)] ?? 0) >> ((signal - 1) % 8)) % 2 === 0
+    );
+  assertEquals(open, [4, 5, 7, 8, 11, KICK_SIGNAL]);
+});
+
+Deno.test("nameThread() and pinThread() work on the calling thread", needs, () => {
+  const before = { name: threadStatus("Name"), processors: threadStatus("Cpus_allowed_list") };
+  nameThread("vireo test of a long name");
+  pinThread([0]);
+  assertEquals([threadStatus("Name"), threadStatus("Cpus_allowed_list")], ["vireo test of a", "0"]);
+  nameThread(before.name ?? "deno");
+  const all = Array.from({ length: navigator.hardwareConcurrency }, (_, i) => i);
+  pinThread(all);
+  assertEquals(threadStatus("Name"), before.name);
+});

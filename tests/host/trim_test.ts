@@ -1,0 +1,44 @@
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { programText } from "../../src/host/trim.ts";
+import { requirement } from "../support/require.ts";
+
+const MAPS = `10000-20000 rw-p 00000000 00:00 0
+555000-556000 r--p 00000000 fe:00 247278                     /opt/a program
+556000-55a000 r-xp 00001000 fe:00 247278                     /opt/a program
+55a000-55b000 r--p 00005000 fe:00 247278                     /opt/a program
+55b000-55c000 rw-p 00006000 fe:00 247278                     /opt/a program
+7f0000-7f2000 r-xp 00000000 fe:00 100                        /lib/libc.so.6
+7f2000-7f3000 r-xp 00002000 fe:00 247278                     /opt/a program
+7f4000-7f5000 r-xp 00000000 00:00 0                          [vdso]
+`;
+
+Deno.test("programText() finds the program's code and first constants, never its data", () => {
+  assertEquals(programText(MAPS), [
+    { start: 0x555000, end: 0x556000 },
+    { start: 0x556000, end: 0x55a000 },
+    { start: 0x7f2000, end: 0x7f3000 },
+  ]);
+});
+
+Deno.test(
+  "trimProgramText() gives memory back and the program goes on",
+  requirement(),
+  async () => {
+    const module = new URL("../../src/host/trim.ts", import.meta.url).href;
+    const code = `
+    // Resident, not proportional: other programs of the same file come and go.
+    const resident = () => Number(/^Rss: +(\\d+)/m.exec(Deno.readTextFileSync("/proc/self/smaps_rollup"))[1]);
+    const { trimProgramText } = await import("${module}");
+    const before = resident();
+    const bytes = trimProgramText();
+    const after = resident();
+    const sum = (await crypto.subtle.digest("SHA-256", new Uint8Array(3))).byteLength;
+    console.log(JSON.stringify({ before, bytes, after, sum }));`;
+    const args = ["eval", "--no-check", code];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
+    const { before, bytes, after, sum } = JSON.parse(new TextDecoder().decode(stdout));
+    assertGreater(bytes, 2 ** 24);
+    assertLess(after, before - 4000);
+    assertEquals(sum, 32);
+  },
+);

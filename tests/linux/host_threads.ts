@@ -1,0 +1,27 @@
+/** This process' threads. */
+
+/** Names of the threads that run vCPUs, sorted. */
+export function vcpuThreads(): string[] {
+  return threadNames().filter((name) => name.startsWith("vcpu_")).sort();
+}
+
+/** Waits until no thread runs a vCPU any more; gives those that still do after 10 s. */
+export async function vcpuThreadsLeft(): Promise<string[]> {
+  const deadline = performance.now() + 10_000;
+  while (vcpuThreads().length > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return vcpuThreads();
+}
+
+/** Names of all threads. */
+function threadNames(): string[] {
+  return [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) => {
+    try {
+      return [Deno.readTextFileSync(`/proc/self/task/${name}/comm`).trim()];
+    } catch {
+      // It has ended since the folder was listed.
+      return [];
+    }
+  });
+}

@@ -1,0 +1,194 @@
+/**
+ * Linux guests for tests: each runs one shell command, with the library, in this process.
+ *
+ * Imported by files of `tests/linux` alone, at whose top it opens libc: what is first opened inside a test counts as its leak.
+ *
+ * @module
+ */
+
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
+import { type BootFiles, findBootFiles } from "../../src/boot/boot_files.ts";
+import { parseControlLine, PORT } from "../../src/boot/control_protocol.ts";
+import { defaultCommandLine } from "../../src/boot/default_command_line.ts";
+import { taskInitramfs } from "../../src/boot/initramfs.ts";
+import type { MachineConfig, PortConfig } from "../../src/config/machine_config.ts";
+import { Fd } from "../../src/host/fd.ts";
+import { openAllGroups } from "../../src/host/libc.ts";
+import { buildMachine } from "../../src/machine/builder.ts";
+import type { DeviceMessage } from "../../src/machine/events.ts";
+import { linuxLoader } from "../../src/machine/linux.ts";
+import type { Machine } from "../../src/machine/machine.ts";
+import type { Outcome } from "../../src/machine/outcome.ts";
+import type { Resources } from "../../src/machine/resources.ts";
+import { duration, progress } from "./progress.ts";
+import { type Need, type Requirement, requirement } from "./require.ts";
+
+/** A guest to run. */
+export interface GuestPlan {
+  /** Command for the guest's `sh`. */
+  readonly command: string;
+  /** What the machine has besides the ports; one vCPU and 256 MiB where that says nothing. */
+  readonly config?: Partial<MachineConfig>;
+  /** Opened disks that the machine shares with another. */
+  readonly resources?: Resources;
+  /** Kernel parameters behind the usual ones. */
+  readonly parameters?: string;
+  /** What the command reads. */
+  readonly stdin?: Uint8Array | string;
+  /** Called once, when init has reported in; the guest's end waits for it. */
+  readonly whenReady?: (machine: Machine) => void | Promise<void>;
+}
+
+/** What became of it. */
+export interface GuestRun {
+  readonly outcome: Outcome;
+  /** Of the command; undefined where it had no end of its own. */
+  readonly status: number | undefined;
+  /** Whether init reported in. */
+  readonly ready: boolean;
+  /** What the command wrote. */
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  readonly stderr: string;
+  /** What the kernel wrote to the serial port. */
+  readonly log: string;
+  /** What devices complained about. */
+  readonly warnings: readonly string[];
+}
+
+/** Longest that any guest may take, in ms: the rig on a busy machine is slow. */
+const BOUND = 240_000;
+
+/** {@linkcode requirement} for tests that run Linux here. */
+export function linuxRequirement(...needs: readonly Need[]): Requirement {
+  const options = requirement("full-kvm", ...needs);
+  if (!options.ignore) openAllGroups();
+  return options;
+}
+
+/** A kernel and an initramfs, looked for once. The runner has put them into the cache. */
+export const bootFiles: () => Promise<BootFiles> = once(() => findBootFiles({ progress }));
+
+/** Runs a guest from power-on until it ends by itself. */
+export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
+  const started = performance.now();
+  using channels = new Channels(plan.stdin ?? "");
+  const ear = new Ear();
+  const { kernel, initrd } = await bootFiles();
+  const more = plan.parameters ?? "";
+  const loader = linuxLoader({
+    kernel,
+    initrd: [initrd, taskInitramfs({ command: plan.command })],
+    commandLine: defaultCommandLine({ ownInit: true, verbose: false, more }),
+  });
+  const config = { memory: 256 * 2 ** 20, ...plan.config, ports: channels.ports };
+  const resources = plan.resources === undefined ? {} : { resources: plan.resources };
+  await using machine = await buildMachine(config, { loader, owner: ear, ...resources });
+  const visited = ear.ready.then(() => plan.whenReady?.(machine));
+  visited.catch(() => {});
+  const outcome = await runBounded(machine);
+  if (ear.isReady) await visited;
+  const log = textOf(machine.serialLog());
+  await machine.close();
+  progress(`Linux guest: ${duration(performance.now() - started)}, ${outcome.text}`);
+  return {
+    outcome,
+    status: ear.status,
+    ready: ear.isReady,
+    ...channels.read(),
+    log,
+    warnings: ear.warnings,
+  };
+}
+
+/** The command's output as text; throws, with all that is known, where the guest did not end by power-off after status 0. */
+export async function askGuest(plan: GuestPlan): Promise<string> {
+  const run = await runGuest(plan);
+  if (run.outcome.reason === "powered-off" && run.status === 0) return textOf(run.stdout);
+  throw new Error(
+    `The guest ended otherwise: ${run.outcome.text}, status ${run.status}\n${run.stderr}\n${run.log}`,
+  );
+}
+
+/** Bytes as text. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** A function that does its work at the first call and gives the same result ever after. */
+export function once<Result>(work: () => Result): () => Result {
+  let done: { readonly result: Result } | undefined;
+  return () => (done ??= { result: work() }).result;
+}
+
+async function runBounded(machine: Machine): Promise<Outcome> {
+  const bound = new AbortController();
+  const late = () => {
+    const log = textOf(machine.serialLog());
+    bound.abort(new Error(`The guest did not end within ${duration(BOUND)}; its log:\n${log}`));
+  };
+  const timer = setTimeout(late, BOUND);
+  try {
+    return await machine.run({ signal: bound.signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Files behind the ports: unlike pipes they take any amount while nobody reads. */
+class Channels implements Disposable {
+  readonly #folder = Deno.makeTempDirSync({ prefix: "vireo-guest-" });
+  readonly #fds = new DisposableStack();
+  readonly ports: readonly PortConfig[];
+
+  constructor(stdin: Uint8Array | string) {
+    const bytes = typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin;
+    Deno.writeFileSync(`${this.#folder}/stdin`, bytes);
+    const input = this.#fds.use(Fd.open(`${this.#folder}/stdin`, O_RDONLY)).number;
+    const [stdout, stderr] = ["stdout", "stderr"].map((name) =>
+      this.#fds.use(Fd.open(`${this.#folder}/${name}`, O_RDWR | O_CREAT)).number
+    );
+    this.ports = [
+      { name: PORT.control, input: -1, output: -1, control: true },
+      { name: PORT.stdin, input, output: -1, control: false },
+      { name: PORT.stdout, input: -1, output: stdout ?? -1, control: false },
+      { name: PORT.stderr, input: -1, output: stderr ?? -1, control: false },
+    ];
+  }
+
+  read(): Pick<GuestRun, "stdout" | "stderr"> {
+    return {
+      stdout: Deno.readFileSync(`${this.#folder}/stdout`),
+      stderr: Deno.readTextFileSync(`${this.#folder}/stderr`),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#fds.dispose();
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Hears what the guest's init and the devices say. */
+class Ear {
+  readonly warnings: string[] = [];
+  status: number | undefined;
+  isReady = false;
+  readonly #ready = Promise.withResolvers<void>();
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  message(_device: string, message: DeviceMessage): void {
+    const said = parseControlLine(String(message["line"]));
+    if (said.kind === "ready") {
+      this.isReady = true;
+      this.#ready.resolve();
+    } else if (said.kind === "exit") this.status = said.status;
+    else this.warnings.push(`The guest's init sent ${said.text}`);
+  }
+
+  warning(device: string, text: string): void {
+    this.warnings.push(`${device}: ${text}`);
+  }
+}

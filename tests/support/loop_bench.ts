@@ -1,0 +1,134 @@
+/**
+ * The vCPU's loop on the bench: the real loop over a board with real devices, in the caller's own isolate.
+ *
+ * @module
+ */
+
+import { DECODE_TABLE_SIZE, DecodeTable } from "../../src/bus/decode_table.ts";
+import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
+import { uart16550 } from "../../src/devices/uart16550.ts";
+import { SharedState } from "../../src/memory/shared_state.ts";
+import { Board } from "../../src/vcpu/board.ts";
+import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
+import { runVcpu } from "../../src/vcpu/loop.ts";
+import { RNG_SPEC } from "../../src/virtio/rng.ts";
+import { VirtioState } from "../../src/virtio/virtio_state.ts";
+import { BareGuest } from "./bare_guest.ts";
+import { Assembler } from "./tiny_guest.ts";
+
+/** What guests write where nothing else is asked for. */
+const VALUE = 0xffffffff;
+const WINDOW = 0xd0000000;
+/** A register of the 16550 and two of virtio-mmio that keep or give a value and do nothing else. */
+const SCRATCH_PORT = 0x3ff;
+const MAGIC = WINDOW;
+const FEATURES_SELECT = WINDOW + 0x14;
+
+/** Exits of each turn of the guests below. */
+export const EXITS_A_TURN = 2;
+
+/** A guest that makes exits of one kind in a loop of so many turns, writing a value. */
+export type ExitGuest = (turns: number, value?: number) => Assembler;
+
+/** Guests by what they do, with high addresses and values where nothing else is asked for, so that boxing shows. */
+export const EXIT_GUESTS: Readonly<Record<string, ExitGuest>> = {
+  "port, 1 byte": (turns, value = VALUE) =>
+    repeated(turns, value, (code) => code.out(SCRATCH_PORT).in(SCRATCH_PORT)),
+  "memory, 4 bytes": (turns, value = VALUE) =>
+    repeated(turns, value, (code) => code.store(FEATURES_SELECT).load(MAGIC).eax(value)),
+};
+
+function repeated(
+  turns: number,
+  value: number,
+  body: (code: Assembler) => Assembler,
+): Assembler {
+  const code = new Assembler().eax(value).ecx(turns).label("again");
+  return body(code).loop("again").halt();
+}
+
+/** One vCPU, its board and its loop. */
+export class LoopBench implements Disposable {
+  readonly #guest: BareGuest;
+  readonly #registers;
+  readonly #special;
+  readonly #board: Board;
+  readonly #control: VcpuControl;
+
+  /** @param code that ends in HLT */
+  constructor(code: Assembler) {
+    this.#guest = new BareGuest(code);
+    this.#registers = this.#guest.vcpu.registers();
+    this.#special = this.#guest.vcpu.specialRegisters();
+    const state = SharedState.create(2 ** 20);
+    const table = state.allocate(DECODE_TABLE_SIZE, "decode table");
+    this.#control = new VcpuControl(state, state.allocate(VCPU_CONTROL_SIZE, "vCPU 0"));
+    new DecodeTable(state, table).write([serial(state), entropy(state)]);
+    this.#board = new Board(state, table, this.#control, {
+      end: () => {},
+      warn: (device, message) => {
+        throw new Error(`${device}: ${message}`);
+      },
+    });
+  }
+
+  /** Nanoseconds of one run to HLT. */
+  round(): number {
+    const { vcpu } = this.#guest;
+    vcpu.setSpecialRegisters(this.#special);
+    vcpu.setRegisters(this.#registers);
+    const before = performance.now();
+    const end = runVcpu({
+      vcpu,
+      board: this.#board,
+      control: this.#control,
+      ended: () => undefined,
+    });
+    const after = performance.now();
+    if (end?.cause !== "halted") throw new Error(`The guest ended with ${end?.text}`);
+    return (after - before) * 1e6;
+  }
+
+  /** Bytes of heap that a run to HLT allocates; the least of some runs, since collections and the compiler disturb. */
+  allocated(): number {
+    const used = Array.from({ length: 6 }, () => {
+      const before = Deno.memoryUsage().heapUsed;
+      this.round();
+      return Deno.memoryUsage().heapUsed - before;
+    });
+    return Math.min(...used.filter((bytes) => bytes >= 0));
+  }
+
+  [Symbol.dispose](): void {
+    this.#guest[Symbol.dispose]();
+  }
+}
+
+function serial(state: SharedState): DeviceDescriptor {
+  const plan = uart16550({ id: "serial0", port: 0x3f8, gsi: 4, input: -1, output: -1 });
+  return {
+    kind: plan.kind,
+    id: plan.id,
+    windows: [{ bus: "port", base: 0x3f8, size: 8 }],
+    gsi: -1,
+    irqFd: -1,
+    state: plan.createState?.(state) ?? -1,
+    worker: -1,
+    fds: {},
+    options: plan.options ?? {},
+  };
+}
+
+function entropy(state: SharedState): DeviceDescriptor {
+  return {
+    kind: "virtio-mmio",
+    id: "rng0",
+    windows: [{ bus: "memory", base: WINDOW, size: 0x1000 }],
+    gsi: -1,
+    irqFd: -1,
+    state: VirtioState.create(state, RNG_SPEC, "rng0").offset,
+    worker: -1,
+    fds: {},
+    options: {},
+  };
+}
