@@ -22,7 +22,9 @@ export class Terminal {
 
   wrap(command: readonly string[]): string[] {
     const { columns, rows } = this.#size;
-    const inner = `stty cols ${columns} rows ${rows}; echo "$$ $(tty)" >${this.#note}; exec ` +
+    // A terminal that tells no size has 0 × 0, which stty refuses.
+    const size = columns > 0 && rows > 0 ? `stty cols ${columns} rows ${rows}; ` : "";
+    const inner = `${size}echo "$$ $(tty)" >${this.#note}; exec ` +
       command.map(quote).join(" ");
     return ["script", "-q", "-e", "-E", "always", "-c", inner, "/dev/null"];
   }

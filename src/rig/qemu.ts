@@ -37,8 +37,9 @@ const MACHINE = [
 const KERNEL_COMMAND_LINE =
   "console=ttyS0 reboot=t panic=-1 loglevel=5 nokaslr mitigations=off tsc=reliable";
 
-/** Lines of the console that an error shows. */
+/** Lines of the console that an error shows: this many at its end, more where a kernel's last words begin before them. */
 const REPORT_LINES = 40;
+const LAST_WORDS_LINES = 200;
 
 /** A running QEMU. It dies with the thread that started it, whatever that one dies of. */
 export class Qemu implements AsyncDisposable {
@@ -83,7 +84,7 @@ export class Qemu implements AsyncDisposable {
   /** An error about L1 that tells how QEMU ended and the last lines of the console. Ends QEMU. */
   async report(what: string, cause?: unknown): Promise<VireoError> {
     await this[Symbol.asyncDispose]();
-    const tail = this.console().trimEnd().split(/\r?\n/).slice(-REPORT_LINES).join("\n");
+    const tail = lastWords(this.console());
     const complaints = (await this.#complaints).trim();
     const parts = [
       what,
@@ -106,6 +107,14 @@ export class Qemu implements AsyncDisposable {
     this.#lastConsole = this.console();
     this.#console.close();
   }
+}
+
+/** The end of a console: its last lines, from a kernel's panic on where there was one. */
+export function lastWords(console: string): string {
+  const lines = console.trimEnd().split(/\r?\n/).slice(-LAST_WORDS_LINES);
+  const panic = lines.findIndex((line) => line.includes("Kernel panic"));
+  const end = lines.length - REPORT_LINES;
+  return lines.slice(Math.max(0, panic < 0 ? end : Math.min(panic, end))).join("\n");
 }
 
 function qemuArguments(options: QemuOptions): string[] {
