@@ -15,7 +15,12 @@ import {
 import { parseDuration, parseSize } from "../config/units.ts";
 import { resolve } from "../std/path.ts";
 import { EXIT_ROWS } from "./exit_status.ts";
-import { describeOptions, describeRows, type OptionTable, parseOptions } from "./options.ts";
+import {
+  describeOptions,
+  describeRows,
+  type OptionTable,
+  parseOptions,
+} from "../config/options.ts";
 
 /** What to do when the guest reboots. */
 export type OnReboot = "exit" | "restart";

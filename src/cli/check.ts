@@ -17,8 +17,18 @@ import { sizeText } from "../config/units.ts";
 import { type Preview, previewMachine } from "../machine/preview.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
 import { checkFiles } from "./file_check.ts";
-import { MACHINE_OPTIONS, type MachineOptions, overridesOf, splitFile } from "./machine_options.ts";
-import { describeOptions, describeRows, type OptionTable, parseOptions } from "./options.ts";
+import {
+  MACHINE_OPTIONS,
+  type MachineOptions,
+  overridesOf,
+  splitFile,
+} from "../config/machine_options.ts";
+import {
+  describeOptions,
+  describeRows,
+  type OptionTable,
+  parseOptions,
+} from "../config/options.ts";
 import { print, say } from "./say.ts";
 
 interface CheckOptions extends MachineOptions {

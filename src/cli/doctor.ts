@@ -10,7 +10,7 @@ import { Kvm } from "../kvm/kvm.ts";
 import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
 import { ioUringAvailable } from "../storage/uring_file.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
-import { describeOptions, type OptionTable, parseOptions } from "./options.ts";
+import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
 import { print, say } from "./say.ts";
 
 /** One thing that was looked at. */

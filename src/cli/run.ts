@@ -10,8 +10,13 @@ import { parseDuration } from "../config/units.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { checkMachine, showMistakes } from "./check.ts";
 import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
-import { MACHINE_OPTIONS, type MachineOptions, splitFile } from "./machine_options.ts";
-import { describeOptions, describeRows, type OptionTable, parseOptions } from "./options.ts";
+import { MACHINE_OPTIONS, type MachineOptions, splitFile } from "../config/machine_options.ts";
+import {
+  describeOptions,
+  describeRows,
+  type OptionTable,
+  parseOptions,
+} from "../config/options.ts";
 import { RunLog } from "./run_log.ts";
 import type { RunEnd } from "./run_session.ts";
 import { print, say } from "./say.ts";

@@ -15,7 +15,7 @@ import { linuxLoader } from "../machine/linux.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
-import { openBackends } from "./backends.ts";
+import { openBackends } from "../library/backends.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";

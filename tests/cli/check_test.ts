@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { checkHelp, checkMachine, machineText } from "../../src/cli/check.ts";
-import { MACHINE_OPTIONS, splitFile } from "../../src/cli/machine_options.ts";
-import { parseOptions } from "../../src/cli/options.ts";
+import { MACHINE_OPTIONS, splitFile } from "../../src/config/machine_options.ts";
+import { parseOptions } from "../../src/config/options.ts";
 import { mistakeText } from "../../src/config/mistake.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { kernelImage } from "../boot/kernel_image.ts";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
-import { openBackends } from "../../src/cli/backends.ts";
+import { openBackends } from "../../src/library/backends.ts";
 import { requireLinux, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { actionFor, endOf, sentenceOf } from "../../src/cli/run_session.ts";

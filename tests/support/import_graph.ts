@@ -21,6 +21,7 @@ export const ROOMS = [
   ["boot"],
   ["vcpu"],
   ["machine"],
+  ["library"],
   ["qmp"],
   ["rig"],
   ["cli", "mod.ts"],

@@ -5,7 +5,7 @@
  */
 
 import { ConfigError } from "../base/errors.ts";
-import { type Override, parseOverride } from "../config/load.ts";
+import { type Override, parseOverride } from "./load.ts";
 import { type Option, type OptionTable } from "./options.ts";
 
 /** What they say, each as keys of the description. */

@@ -10,12 +10,19 @@ import type { Description, SerialBackend } from "../config/description.ts";
 import type { Backends } from "../config/machine_of.ts";
 import { Fd } from "../host/fd.ts";
 import { Pty } from "../host/pty.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** Opened backends; what was opened is closed on dispose. */
 export interface OpenBackends extends Backends, Disposable {
   /** Pseudo-terminals by what is on them: `console`, `serial`. */
   readonly ptys: { readonly [what: string]: string };
+}
+
+/** What of the user's terminal a console on it needs to know. */
+export interface TerminalView {
+  /** Whether keys come from a terminal: then Ctrl-A is ours. */
+  readonly hasKeys: boolean;
+  /** In characters. */
+  readonly size: { readonly columns: number; readonly rows: number };
 }
 
 /** Two ends of a stream; -1 for none. */
@@ -34,7 +41,7 @@ const STDIO: Ends = { input: 0, output: 1 };
  */
 export function openBackends(
   { console, serial }: Pick<Description, "console" | "serial">,
-  terminal: Pick<Terminal, "hasKeys" | "size"> | undefined,
+  terminal: TerminalView | undefined,
 ): OpenBackends {
   using stack = new DisposableStack();
   const ptys: Record<string, string> = {};

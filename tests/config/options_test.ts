@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../../src/base/errors.ts";
-import { describeOptions, type OptionTable, parseOptions } from "../../src/cli/options.ts";
+import { describeOptions, type OptionTable, parseOptions } from "../../src/config/options.ts";
 
 interface Sample {
   readonly name: string;
