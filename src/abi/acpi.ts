@@ -152,6 +152,8 @@ export const ACPI_MADT_TYPE_IO_APIC = 1;
 export const ACPI_MADT_TYPE_LOCAL_X2APIC = 9;
 /** MADT: this processor can be used. */
 export const ACPI_MADT_ENABLED = 1;
+/** The processor is not there and may come (ACPI 6.3 on). */
+export const ACPI_MADT_ONLINE_CAPABLE = 2;
 
 /** Address space of a generic address: I/O ports. */
 export const ACPI_ADR_SPACE_SYSTEM_IO = 1;

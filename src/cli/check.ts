@@ -178,7 +178,12 @@ export function machineText(machine: Description & Preview): string {
     "Memory slots\n",
     describeRows(slots),
     "vCPUs\n",
-    describeRows([{ left: "  APIC ids", right: machine.apicIds.join(" ") }]),
+    describeRows([
+      { left: "  APIC ids", right: machine.apicIds.join(" ") },
+      ...(machine.laterApicIds.length === 0
+        ? []
+        : [{ left: "  not there", right: machine.laterApicIds.join(" ") }]),
+    ]),
     "Devices\n",
     describeRows(devices),
   ].join("");

@@ -200,16 +200,22 @@ function put(table: Record<string, unknown>, name: string, given: unknown, row: 
 
 /** Defaults that depend on other keys. */
 function withDerived(given: Description): Description {
-  const { count, sockets, cores, threads } = given.cpu as Partial<Description["cpu"]>;
+  const { count, max, sockets, cores, threads } = given.cpu as Partial<Description["cpu"]>;
   const perCore = (sockets ?? 1) * (threads ?? 1);
-  const all = count ?? perCore * (cores ?? 1);
+  const all = max ?? count ?? perCore * (cores ?? 1);
   const disk = given.disk.map((one, index) => {
     const id = one.id ?? `disk${index}`;
     return { ...one, id, serial: one.serial ?? id.slice(0, 20) };
   });
-  const cpu = { ...given.cpu, count: all, cores: cores ?? Math.max(1, Math.floor(all / perCore)) };
+  const cpu = {
+    ...given.cpu,
+    count: count ?? all,
+    max: all,
+    cores: cores ?? Math.max(1, Math.floor(all / perCore)),
+  };
   const shared = given.memory.shared || given.memory.path !== undefined;
-  return { ...given, cpu, disk, memory: { ...given.memory, shared } };
+  const uuid = given.uuid === undefined ? {} : { uuid: given.uuid.toLowerCase() };
+  return { ...given, ...uuid, cpu, disk, memory: { ...given.memory, shared } };
 }
 
 function isPlainTable(value: unknown): value is Table {

@@ -28,7 +28,7 @@ export function crossCheck(
 ): Found[] {
   return [
     ...required(given),
-    ...topology(whole),
+    ...topology(whole, given),
     ...hugePages(whole),
     ...disks(whole),
     ...backends(whole),
@@ -41,20 +41,34 @@ function required(given: ReadonlyMap<string, unknown>): Found[] {
   return [{ key: "kernel.path", problem: "It is missing", allowed: "the path of a bzImage" }];
 }
 
-function topology({ cpu }: Description): Found[] {
-  const { count, sockets, cores, threads } = cpu;
+function topology({ cpu }: Description, given: ReadonlyMap<string, unknown>): Found[] {
+  const { count, max, sockets, cores, threads } = cpu;
+  const key = given.has("cpu.max") ? "cpu.max" : "cpu.count";
+  const from = ["cpu.count", "cpu.max"];
+  if (max < count) {
+    return [{
+      key,
+      problem: `It is less than cpu.count, ${count}`,
+      allowed: `${count} or more`,
+      from,
+    }];
+  }
   const product = sockets * cores * threads;
-  if (product === count && count <= MAX_CPUS) return apicIds(cpu);
+  if (product === max && max <= MAX_CPUS) {
+    return apicIds(cpu).map((found) => ({ ...found, key, from }));
+  }
   return [{
-    key: "cpu.count",
-    problem: `${count} vCPUs cannot be ${sockets} sockets of ${cores} cores of ${threads} threads`,
+    key,
+    problem: `${max} vCPUs cannot be ${sockets} sockets of ${cores} cores of ${threads} threads`,
     allowed: `the product of sockets, cores and threads, at most ${MAX_CPUS}`,
-    from: ["cpu.sockets", "cpu.cores", "cpu.threads"],
+    from: [...from, "cpu.sockets", "cpu.cores", "cpu.threads"],
   }];
 }
 
 /** Each core and socket takes a power of two of APIC ids, and a guest without interrupt remapping uses those below 255. */
-function apicIds({ sockets, cores, threads }: Description["cpu"]): Found[] {
+function apicIds(
+  { sockets, cores, threads }: Description["cpu"],
+): Pick<Found, "problem" | "allowed">[] {
   const perCore = 2 ** Math.ceil(Math.log2(threads));
   const perSocket = perCore * 2 ** Math.ceil(Math.log2(cores));
   const last = (sockets - 1) * perSocket + (cores - 1) * perCore + threads - 1;
@@ -62,7 +76,7 @@ function apicIds({ sockets, cores, threads }: Description["cpu"]): Found[] {
   const problem =
     `The last vCPU would have the APIC id ${last}, since cores and sockets begin at ` +
     "powers of two";
-  return [{ key: "cpu.count", problem, allowed: `APIC ids up to ${MAX_CPUS - 1}` }];
+  return [{ problem, allowed: `APIC ids up to ${MAX_CPUS - 1}` }];
 }
 
 const HUGE_PAGE = 2 ** 21;

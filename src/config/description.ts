@@ -32,6 +32,8 @@ export interface DiskDescription {
 /** A machine, with every default filled in and every path absolute. Names are those of the file. */
 export interface Description {
   readonly name: string;
+  /** In lower case; absent for none. */
+  readonly uuid?: string;
   readonly machine: {
     readonly type: "microvm";
     readonly on_reboot: EndAction;
@@ -40,6 +42,8 @@ export interface Description {
   };
   readonly cpu: {
     readonly count: number;
+    /** vCPUs that the guest makes room for: the product of the three below. */
+    readonly max: number;
     readonly sockets: number;
     readonly cores: number;
     readonly threads: number;

@@ -32,7 +32,7 @@ export interface ScratchDiskConfig {
   readonly serial?: string;
 }
 
-/** How vCPUs are grouped; the product is their number. */
+/** How vCPUs are grouped; the product is the number of all that there may be. */
 export interface CpuTopologyConfig {
   /** Of the machine. */
   readonly sockets: number;
@@ -98,9 +98,13 @@ export interface VcpuConfig {
 
 /** A machine. */
 export interface MachineConfig {
+  /** As RFC 9562 writes it, and as the guest finds it in SMBIOS; null for none. */
+  readonly uuid: string | null;
   /** vCPUs, 1 to 255. */
   readonly cpus: number;
-  /** How they are grouped; one socket with a core for each where it is null. */
+  /** vCPUs that the guest makes room for, at least `cpus`; as many as those where it is null. */
+  readonly maxCpus: number | null;
+  /** How all of `maxCpus` are grouped; one socket with a core for each where it is null. */
   readonly topology: CpuTopologyConfig | null;
   /** Features of the host's processor that the guest does not see. */
   readonly withoutFeatures: readonly CpuFeatureName[];
@@ -128,7 +132,9 @@ export interface MachineConfig {
 
 /** What is not given. */
 export const DEFAULT_MACHINE: MachineConfig = Object.freeze({
+  uuid: null,
   cpus: 1,
+  maxCpus: null,
   topology: null,
   withoutFeatures: [],
   vcpus: [],
@@ -150,6 +156,9 @@ export const MIN_MEMORY = 2 ** 20;
 /** Most RAM. */
 export const MAX_MEMORY = 2 ** 40;
 
+/** A UUID in its usual form: five groups of hexadecimal digits (RFC 9562 §4). */
+export const UUID_PATTERN = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
+
 /** RAM comes in pages. */
 export const PAGE_SIZE = 4096;
 
@@ -159,6 +168,13 @@ export function machineConfig(given: Partial<MachineConfig>): MachineConfig {
   const { cpus, memory } = config;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) {
     throw new ConfigError("cpus", `${cpus} is not a number of vCPUs; give 1 to ${MAX_CPUS}`);
+  }
+  const most = config.maxCpus ?? cpus;
+  if (!Number.isInteger(most) || most < cpus || most > MAX_CPUS) {
+    throw new ConfigError("maxCpus", `${most} is not possible; give ${cpus} to ${MAX_CPUS}`);
+  }
+  if (config.uuid !== null && !UUID_PATTERN.test(config.uuid)) {
+    throw new ConfigError("uuid", `"${config.uuid}" is none; give one as uuidgen prints it`);
   }
   checkVcpus(config);
   if (!Number.isInteger(memory) || memory < MIN_MEMORY || memory > MAX_MEMORY) {

@@ -22,12 +22,14 @@ export interface Backends {
 
 /** The machine that is described, on these backends. */
 export function machineOf(description: Description, backends: Backends): Partial<MachineConfig> {
-  const { cpu, memory, disk, rng } = description;
-  const { count, sockets, cores, threads, features } = cpu;
+  const { uuid, cpu, memory, disk, rng } = description;
+  const { count, max, sockets, cores, threads, features } = cpu;
   const { size, ...memoryOptions } = memory;
   return {
     ...backends,
+    uuid: uuid ?? null,
     cpus: count,
+    maxCpus: max,
     topology: { sockets, cores, threads },
     withoutFeatures: features.map((feature) => feature.slice(1) as CpuFeatureName),
     memory: size,

@@ -6,7 +6,7 @@
  */
 
 import { CPU_FEATURES } from "./cpu_features.ts";
-import { MAX_CPUS, MAX_MEMORY, MIN_MEMORY } from "./machine_config.ts";
+import { MAX_CPUS, MAX_MEMORY, MIN_MEMORY, UUID_PATTERN } from "./machine_config.ts";
 
 /** What a key's value is. */
 export type KeyType = "string" | "path" | "integer" | "size" | "boolean" | "choice" | "choices";
@@ -53,6 +53,13 @@ export const KEYS: readonly KeyRow[] = [
     help: "The machine's name: of its process in `ps`, and in front of Vireo's messages.",
   },
   {
+    path: "uuid",
+    type: "string",
+    pattern: UUID_PATTERN,
+    allowed: "five groups of hexadecimal digits, as uuidgen prints them",
+    help: "The machine's UUID, as the guest finds it in /sys/class/dmi/id/product_uuid.",
+  },
+  {
     path: "machine.type",
     type: "choice",
     choices: ["microvm"],
@@ -86,8 +93,17 @@ export const KEYS: readonly KeyRow[] = [
     type: "integer",
     least: 1,
     most: MAX_CPUS,
-    initialText: "the product of sockets, cores and threads",
+    initialText: "as many as `max`",
     help: "Number of vCPUs.",
+  },
+  {
+    path: "cpu.max",
+    type: "integer",
+    least: 1,
+    most: MAX_CPUS,
+    initialText: "as many as `count`, or the product of sockets, cores and threads",
+    help: "Number of vCPUs that the guest makes room for, those that are not there included: its " +
+      "possible CPUs.",
   },
   {
     path: "cpu.sockets",
@@ -102,7 +118,7 @@ export const KEYS: readonly KeyRow[] = [
     type: "integer",
     least: 1,
     most: MAX_CPUS,
-    initialText: "as many as `count` needs",
+    initialText: "as many as `max` needs",
     help: "Cores of each socket.",
   },
   {

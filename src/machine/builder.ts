@@ -65,8 +65,9 @@ export async function buildMachine(
   using stack = new DisposableStack();
 
   const config = stage("config", "Cannot use this machine", () => machineConfig(given));
-  const topology = config.topology ?? flatTopology(config.cpus);
-  stage("config", "Cannot use this machine", () => checkTopology(topology, config.cpus));
+  const maxCpus = config.maxCpus ?? config.cpus;
+  const topology = config.topology ?? flatTopology(maxCpus);
+  stage("config", "Cannot use this machine", () => checkTopology(topology, maxCpus));
   const resources = parts.resources ?? stack.use(openResources(config));
   const options = parts.driver ? { driver: parts.driver } : {};
   const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
@@ -110,6 +111,7 @@ export async function buildMachine(
     devices.publish();
   });
   const info: MachineInfo = {
+    uuid: config.uuid,
     memorySize: config.memory,
     ram,
     windows: [...addresses.fixed(), ...addresses.allocations()],
@@ -132,7 +134,7 @@ export async function buildMachine(
     const machine = { state: state.buffer, table: devices.tableOffset, end: endWord };
     const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
     vcpus[0]?.spawn();
-    const facts = { cpus: config.cpus, topology, without: config.withoutFeatures, supported };
+    const facts = { cpus: maxCpus, topology, without: config.withoutFeatures, supported };
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("setup_vcpu", `Cannot set vCPU ${index} up`, () => {
         platform.setupVcpu(vcpu, index, facts);
@@ -213,7 +215,7 @@ function makeVcpus(parts: {
   readonly stack: DisposableStack;
 }): VcpuHandle[] {
   const { vm, config, topology, state, runSize, events, machine, stack } = parts;
-  return apicIds(topology).map((apicId, index) => {
+  return apicIds(topology).slice(0, config.cpus).map((apicId, index) => {
     const vcpu = stack.use(
       stage("create_vcpu", `Cannot create vCPU ${index}`, () => vm.createVcpu(apicId)),
     );

@@ -1,5 +1,5 @@
 /**
- * What a PC's firmware would leave in memory: ACPI tables and, for kernels told `acpi=off`, an MP table.
+ * What a PC's firmware would leave in memory: ACPI tables, SMBIOS and, for kernels told `acpi=off`, an MP table.
  *
  * @module
  */
@@ -16,6 +16,7 @@ import {
 } from "../arch/x86_64/layout.ts";
 import { MP_MAX_CPUS, mpTable } from "../arch/x86_64/mp_table.ts";
 import { place } from "../arch/x86_64/placement.ts";
+import { smbiosTables } from "../arch/x86_64/smbios.ts";
 import { resetStub } from "../arch/x86_64/reset_stub.ts";
 import { apicIds } from "../arch/x86_64/topology.ts";
 import type { AddressRange } from "../memory/address_space.ts";
@@ -37,14 +38,17 @@ export const RESERVED_RANGES: readonly AddressRange[] = [
 export function firmwareTables(info: MachineInfo, memory: GuestMemory): void {
   const machine = acpiMachine(info);
   place(memory, acpiTables(machine));
-  if (info.cpus <= MP_MAX_CPUS) place(memory, mpTable(machine.apicIds));
+  // It has no word for a processor that may come.
+  if (info.cpus <= MP_MAX_CPUS) place(memory, mpTable(machine.apicIds.slice(0, info.cpus)));
+  place(memory, smbiosTables({ uuid: info.uuid }));
   place(memory, [resetStub()]);
 }
 
-function acpiMachine({ topology, devices }: MachineInfo): AcpiMachine {
+function acpiMachine({ cpus, topology, devices }: MachineInfo): AcpiMachine {
   const has = (kind: string) => devices.some((device) => device.kind === kind);
   return {
     apicIds: apicIds(topology),
+    cpus,
     virtioMmio: devices.filter(({ kind }) => kind === "virtio-mmio").map(({ windows, gsi }) => ({
       address: windows[0]?.base ?? 0,
       size: windows[0]?.size ?? 0,

@@ -13,6 +13,8 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 
 /** What a loader is told about the machine. */
 export interface MachineInfo {
+  /** For the guest's SMBIOS; null for none. */
+  readonly uuid: string | null;
   /** Bytes of RAM. */
   readonly memorySize: number;
   /** RAM regions in ascending order. */
@@ -21,7 +23,7 @@ export interface MachineInfo {
   readonly windows: readonly AddressRange[];
   /** vCPUs. */
   readonly cpus: number;
-  /** How they are grouped. */
+  /** How all are grouped, those included that the guest only makes room for. */
   readonly topology: Topology;
   /** Devices in the guest's order: kind, windows, interrupts. */
   readonly devices: readonly DeviceDescriptor[];

@@ -22,7 +22,7 @@ import type { Vm } from "../kvm/vm.ts";
 
 /** What each vCPU is made from. */
 export interface CpuFacts {
-  /** vCPUs of the machine. */
+  /** vCPUs that there may be in the machine. */
   readonly cpus: number;
   /** How they are grouped. */
   readonly topology: Topology;

@@ -39,6 +39,8 @@ export interface Preview {
   readonly devices: readonly PreviewDevice[];
   /** APIC ids of the vCPUs in their order. */
   readonly apicIds: readonly number[];
+  /** APIC ids of those that the guest only makes room for. */
+  readonly laterApicIds: readonly number[];
 }
 
 /** Width that every address of the layout fits in; the host's own is known only to its KVM. */
@@ -63,10 +65,12 @@ export function previewMachine(
     placed.push({ id: plan.id, windows, gsi });
     return { id: plan.id, kind: kindOf(plan), windows, gsi };
   });
+  const ids = apicIds(config.topology ?? flatTopology(config.maxCpus ?? config.cpus));
   return {
     slots: ram.map((region, slot) => ({ slot, ...region })),
     devices,
-    apicIds: apicIds(config.topology ?? flatTopology(config.cpus)),
+    apicIds: ids.slice(0, config.cpus),
+    laterApicIds: ids.slice(config.cpus),
   };
 }
 

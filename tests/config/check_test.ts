@@ -28,6 +28,7 @@ Deno.test("describe() fills every default in and freezes the whole", () => {
   assertEquals(description.memory.size, 1024 * MIB);
   assertEquals(description.cpu, {
     count: 1,
+    max: 1,
     sockets: 1,
     cores: 1,
     threads: 1,
@@ -100,6 +101,30 @@ Deno.test("describe() completes a topology and refuses one that is none", () => 
   assert(mistakeOf({ cpu: { count: 3, threads: 2 } }).startsWith("cpu.count: 3 vCPUs cannot be"));
   assert(mistakeOf({ cpu: { sockets: 255, cores: 255 } }).startsWith("cpu.count: 65025 vCPUs"));
   assert(mistakeOf({ cpu: { sockets: 85, cores: 3 } }).includes("the APIC id 338"));
+});
+
+Deno.test("describe() groups all vCPUs that there may be, and refuses fewer than there are (row 2.4)", () => {
+  const cpuOf = (cpu: object) => {
+    const { count, max, sockets, cores, threads } = describe({ ...KERNEL, cpu }).cpu;
+    return [count, max, sockets, cores, threads];
+  };
+  assertEquals(cpuOf({ count: 2 }), [2, 2, 1, 2, 1]);
+  assertEquals(cpuOf({ count: 2, max: 8, threads: 2 }), [2, 8, 1, 4, 2]);
+  assertEquals(cpuOf({ max: 4 }), [4, 4, 1, 4, 1]);
+  const mismatch = mistakeOf({ cpu: { count: 2, max: 6, cores: 2, threads: 2 } });
+  assert(mismatch.startsWith("cpu.max: 6 vCPUs cannot be 1 sockets of 2 cores of 2"), mismatch);
+  const few = mistakeOf({ cpu: { count: 4, max: 2 } });
+  assert(few.startsWith("cpu.max: It is less than cpu.count, 4"), few);
+  assert(mistakeOf({ cpu: { max: 256 } }).startsWith("cpu.max: It is too large"));
+});
+
+Deno.test("describe() takes a UUID in any case and no other text for one (row 2.1)", () => {
+  const uuid = "8C36A6F5-0D1E-4B3A-9C3D-0123456789AB";
+  assertEquals(describe({ ...KERNEL, uuid }).uuid, uuid.toLowerCase());
+  assertEquals(describe(KERNEL).uuid, undefined);
+  for (const wrong of ["", "8C36A6F5", `${uuid}0`, uuid.replaceAll("-", ""), `{${uuid}}`]) {
+    assert(mistakeOf({ uuid: wrong }).startsWith("uuid: It holds what it may not"), wrong);
+  }
 });
 
 Deno.test("describe() takes features away and knows their names", () => {

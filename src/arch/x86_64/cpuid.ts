@@ -24,7 +24,7 @@ import {
 export interface CpuidOptions {
   /** The vCPU, from 0. */
   readonly index: number;
-  /** How many there are. */
+  /** How many there may be: what the topology is made of. */
   readonly cpus: number;
   /** One socket with a core for each vCPU where absent. */
   readonly topology?: Topology;

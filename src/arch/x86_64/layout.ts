@@ -51,6 +51,10 @@ export const ACPI_TABLES_END = 0xf8000;
 export const MP_TABLE_ADDRESS = 0xf8000;
 /** 8 KiB: 44 bytes of header, 254 × 20, bus, IOAPIC, 24 + 2 interrupts of 8. */
 export const MP_TABLE_END = 0xfa000;
+/** SMBIOS entry point, where kernels scan for it on 16-byte boundaries, and behind it its table. */
+export const SMBIOS_ADDRESS = 0xfa000;
+/** 4 KiB. */
+export const SMBIOS_END = 0xfb000;
 /** Above it lies memory that no PC device ever claimed. */
 export const HIGH_MEMORY_ADDRESS = 0x100000;
 /** Where a kernel file is put; Linux moves itself to its preferred address, mostly 16 MiB, before it unpacks itself. */

@@ -27,7 +27,7 @@ export function dsdtBody(machine: AcpiMachine): Aml {
   return aml.concat(
     aml.scope(
       "_SB",
-      ...machine.apicIds.map((_, uid) => processor(uid)),
+      ...machine.apicIds.map((_, uid) => processor(uid, uid < machine.cpus)),
       ...(machine.com1 ? [com1()] : []),
       ...(machine.rtc ? [rtc()] : []),
       ...(machine.pvpanic ? [pvpanic()] : []),
@@ -39,11 +39,13 @@ export function dsdtBody(machine: AcpiMachine): Aml {
   );
 }
 
-function processor(uid: number): Aml {
+/** One that is not there says so, or the kernel would look for what it cannot find. */
+function processor(uid: number, isThere: boolean): Aml {
   return aml.device(
     `C${uid.toString(16).toUpperCase().padStart(3, "0")}`,
     aml.name("_HID", aml.string("ACPI0007")),
     aml.name("_UID", aml.integer(uid)),
+    ...(isThere ? [] : [aml.name("_STA", aml.integer(0))]),
   );
 }
 

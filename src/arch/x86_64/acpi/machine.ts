@@ -14,8 +14,10 @@ export interface MmioDevice {
 
 /** A machine as its firmware describes it. */
 export interface AcpiMachine {
-  /** APIC ids by vCPU index. */
+  /** APIC ids by vCPU index, of all that there may ever be. */
   readonly apicIds: readonly number[];
+  /** How many of them are there: the first ones. */
+  readonly cpus: number;
   readonly virtioMmio: readonly MmioDevice[];
   /** Whether there is a serial port at COM1's place. */
   readonly com1: boolean;

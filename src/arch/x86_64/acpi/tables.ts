@@ -98,16 +98,24 @@ const FADT_FLAGS = acpi.ACPI_FADT_WBINVD + acpi.ACPI_FADT_POWER_BUTTON +
   acpi.ACPI_FADT_HW_REDUCED;
 
 /** Multiple APIC description table. There is no override of IRQ 0: KVM routes every pin to itself. */
-export function madt({ apicIds }: AcpiMachine): Uint8Array {
+export function madt({ apicIds, cpus: present }: AcpiMachine): Uint8Array {
   const head = new Uint8Array(sizeof(acpi.AcpiMadt) - sizeof(acpi.AcpiHeader));
   new DataView(head.buffer).setUint32(0, LAPIC_ADDRESS, true);
-  const cpus = apicIds.map((apicId, uid) =>
-    apicId < X2APIC_FROM ? localApic(apicId, uid) : localX2apic(apicId, uid)
-  );
+  const cpus = apicIds.map((apicId, uid) => {
+    const flags = uid < present ? acpi.ACPI_MADT_ENABLED : acpi.ACPI_MADT_ONLINE_CAPABLE;
+    const cpu = { apicId, uid, flags };
+    return apicId < X2APIC_FROM ? localApic(cpu) : localX2apic(cpu);
+  });
   return table("APIC", 5, concat(head, ...cpus, ioApic()));
 }
 
-function localApic(apicId: number, uid: number): Uint8Array {
+interface MadtCpu {
+  readonly apicId: number;
+  readonly uid: number;
+  readonly flags: number;
+}
+
+function localApic({ apicId, uid, flags }: MadtCpu): Uint8Array {
   const { AcpiMadtLapic } = acpi;
   const bytes = new Uint8Array(sizeof(AcpiMadtLapic));
   const view = new DataView(bytes.buffer);
@@ -115,18 +123,18 @@ function localApic(apicId: number, uid: number): Uint8Array {
   view.setUint8(AcpiMadtLapic.Length, bytes.length);
   view.setUint8(AcpiMadtLapic.ACPIProcessorUID, uid);
   view.setUint8(AcpiMadtLapic.APICID, apicId);
-  view.setUint32(AcpiMadtLapic.Flags, acpi.ACPI_MADT_ENABLED, true);
+  view.setUint32(AcpiMadtLapic.Flags, flags, true);
   return bytes;
 }
 
-function localX2apic(apicId: number, uid: number): Uint8Array {
+function localX2apic({ apicId, uid, flags }: MadtCpu): Uint8Array {
   const { AcpiMadtX2apic } = acpi;
   const bytes = new Uint8Array(sizeof(AcpiMadtX2apic));
   const view = new DataView(bytes.buffer);
   view.setUint8(AcpiMadtX2apic.Type, acpi.ACPI_MADT_TYPE_LOCAL_X2APIC);
   view.setUint8(AcpiMadtX2apic.Length, bytes.length);
   view.setUint32(AcpiMadtX2apic.X2APICID, apicId, true);
-  view.setUint32(AcpiMadtX2apic.Flags, acpi.ACPI_MADT_ENABLED, true);
+  view.setUint32(AcpiMadtX2apic.Flags, flags, true);
   view.setUint32(AcpiMadtX2apic.ACPIProcessorUID, uid, true);
   return bytes;
 }

@@ -12,6 +12,7 @@ const HEADER_SIZE = 36;
 /** The machine that tests/golden/acpi describes. */
 const MACHINE: AcpiMachine = {
   apicIds: [0, 1, 2],
+  cpus: 3,
   com1: true,
   rtc: true,
   pvpanic: true,
@@ -105,7 +106,7 @@ Deno.test("acpiTables() refuses more vCPUs than there is room for", () => {
 });
 
 Deno.test("madt() lists APIC ids from 255 up as x2APICs (row 3.17)", () => {
-  const table = madt({ ...MACHINE, apicIds: [0, 254, 255, 256] });
+  const table = madt({ ...MACHINE, apicIds: [0, 254, 255, 256], cpus: 4 });
   assertEquals([...table.subarray(44)], [
     ...[0, 8, 0, 0, 1, 0, 0, 0],
     ...[0, 8, 1, 254, 1, 0, 0, 0],
@@ -113,6 +114,27 @@ Deno.test("madt() lists APIC ids from 255 up as x2APICs (row 3.17)", () => {
     ...[9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0],
     ...[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
   ]);
+});
+
+Deno.test("madt() lists processors that may come as online-capable, not enabled (row 2.4)", () => {
+  const table = madt({ ...MACHINE, apicIds: [0, 1, 255], cpus: 1 });
+  assertEquals([...table.subarray(44, 76)], [
+    ...[0, 8, 0, 0, 1, 0, 0, 0],
+    ...[0, 8, 1, 1, 2, 0, 0, 0],
+    ...[9, 16, 0, 0, 255, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0],
+  ]);
+});
+
+Deno.test("dsdt() says of a processor that may come that it is not there", () => {
+  const cpu = (uid: number) => [...new TextEncoder().encode(`C00${uid}`)];
+  const absent = (bytes: Uint8Array, uid: number) => {
+    const text = bytes.toHex();
+    const from = text.indexOf(Uint8Array.from(cpu(uid)).toHex());
+    const end = text.indexOf(Uint8Array.from(cpu(uid + 1)).toHex(), from + 1);
+    return text.slice(from, end).includes(new TextEncoder().encode("_STA").toHex());
+  };
+  const bytes = dsdt({ ...MACHINE, apicIds: [0, 1, 2], cpus: 1 });
+  assertEquals([absent(bytes, 0), absent(bytes, 1)], [false, true]);
 });
 
 Deno.test("fadt() says that there is no clock where there is none", () => {
@@ -125,7 +147,7 @@ Deno.test("fadt() says that there is no clock where there is none", () => {
 });
 
 Deno.test("dsdt() leaves out what the machine does not have", () => {
-  const bare = { apicIds: [0], com1: false, rtc: false, pvpanic: false, virtioMmio: [] };
+  const bare = { apicIds: [0], cpus: 1, com1: false, rtc: false, pvpanic: false, virtioMmio: [] };
   const text = new TextDecoder("latin1").decode(dsdt(bare));
   assertEquals(["COM1", "RTC_", "PEVT", "VR00"].filter((name) => text.includes(name)), []);
   assertEquals(["C000", "PWRB", "GED_", "_S5_"].filter((name) => !text.includes(name)), []);
@@ -163,7 +185,7 @@ Deno.test("iasl makes the golden DSDT of its source, without a remark", requirem
 });
 
 Deno.test("iasl reads every table and makes the same of what it read", requirement("iasl"), () => {
-  const large = { ...MACHINE, apicIds: apicIds(flatTopology(300)) };
+  const large = { ...MACHINE, apicIds: apicIds(flatTopology(300)), cpus: 300 };
   for (const machine of [MACHINE, large]) {
     for (const [name, bytes] of found(acpiTables(machine))) {
       using read = iasl(["-d", "in.aml"], { "in.aml": bytes });
