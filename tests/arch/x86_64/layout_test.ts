@@ -79,3 +79,36 @@ Deno.test("devices get GSIs that no legacy device has", () => {
   assertEquals(layout.DEVICE_GSIS.length, 17);
   assert(layout.DEVICE_GSIS.every((gsi) => gsi < layout.IOAPIC_PINS && !taken.includes(gsi)));
 });
+
+Deno.test("README's memory map is the layout's", () => {
+  const readme = Deno.readTextFileSync(new URL("../../../README.md", import.meta.url));
+  const map = readme.slice(readme.indexOf("### Memory map"), readme.indexOf("### Isolates"));
+  const told = [...map.matchAll(/`(0x[0-9a-f]+)`/g)].map(([, address]) => Number(address));
+  assertEquals(told, [
+    0,
+    layout.PVH_START_INFO_ADDRESS,
+    layout.ZERO_PAGE_ADDRESS,
+    layout.PAGE_TABLES_ADDRESS,
+    layout.COMMAND_LINE_ADDRESS,
+    layout.EBDA_ADDRESS,
+    layout.RSDP_ADDRESS,
+    layout.MP_TABLE_ADDRESS,
+    layout.KERNEL_ADDRESS,
+    layout.MMIO_ADDRESS,
+    layout.ECAM_ADDRESS,
+    layout.PCI_MMIO_ADDRESS,
+    layout.IOAPIC_ADDRESS,
+    layout.LAPIC_ADDRESS,
+    layout.IDENTITY_MAP_ADDRESS,
+    layout.HOLE_END,
+    layout.I8042_DATA_PORT,
+    layout.I8042_COMMAND_PORT,
+    layout.RTC_PORT,
+    layout.RTC_PORT + 1,
+    layout.DEBUG_EXIT_PORT,
+    layout.COM1_PORT,
+    layout.PVPANIC_PORT,
+    layout.ACPI_PORT,
+  ]);
+  assertEquals(layout.TSS_ADDRESS + layout.TSS_SIZE - layout.IDENTITY_MAP_ADDRESS, 4 * 4096);
+});
