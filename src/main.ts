@@ -4,46 +4,89 @@
  * @module
  */
 
-import { EXIT } from "./cli/exit_status.ts";
-import { say } from "./cli/say.ts";
+import { errorText } from "./base/errors.ts";
+import { nearest } from "./base/nearest.ts";
+import type { Command, Commands } from "./cli/command.ts";
+import { EXIT, statusOfError } from "./cli/exit_status.ts";
+import { AGENT_COMMAND } from "./cli/rig_names.ts";
+import { print, printHelp, say } from "./cli/say.ts";
+import { versionText } from "./cli/version.ts";
 
-/** A command of the program. */
-interface Command {
-  /** A sentence for the help. */
-  readonly summary: string;
-  /** Loads what the command needs, and only that: it decides how fast the program starts. */
-  readonly load: () => Promise<(args: readonly string[]) => Promise<number>>;
-}
-
-const COMMANDS: { readonly [name: string]: Command } = {
+const COMMANDS: Commands = {
   boot: {
     summary: "Boots Linux, to a shell on this terminal or for one command.",
-    load: async () => (await import("./cli/boot.ts")).boot,
+    load: async () => {
+      const { boot } = await import("./cli/boot.ts");
+      const { BOOT_OPTIONS } = await import("./cli/boot_options.ts");
+      return { run: boot, options: BOOT_OPTIONS };
+    },
   },
   run: {
     summary: "Runs a machine that a file or flags describe.",
-    load: async () => (await import("./cli/run.ts")).run,
+    operand: "file",
+    load: async () => {
+      const { run, RUN_OPTIONS } = await import("./cli/run.ts");
+      return { run, options: RUN_OPTIONS };
+    },
   },
   check: {
     summary: "Checks a machine's description and prints the machine; touches no KVM.",
-    load: async () => (await import("./cli/check.ts")).check,
+    operand: "file",
+    load: async () => {
+      const { check, CHECK_OPTIONS } = await import("./cli/check.ts");
+      return { run: check, options: CHECK_OPTIONS };
+    },
   },
   doctor: {
     summary: "Says whether this host can run machines, and what to do where it cannot.",
-    load: async () => (await import("./cli/doctor.ts")).doctor,
+    load: async () => {
+      const { doctor, DOCTOR_OPTIONS } = await import("./cli/doctor.ts");
+      return { run: doctor, options: DOCTOR_OPTIONS };
+    },
+  },
+  completion: {
+    summary: "Prints what makes a shell complete all this: bash, zsh or fish.",
+    operand: ["bash", "zsh", "fish"],
+    load: async () => {
+      const { completion, COMPLETION_OPTIONS } = await import("./cli/completion.ts");
+      return { run: (args) => completion(args, COMMANDS), options: COMPLETION_OPTIONS };
+    },
   },
 };
 
-async function main([name, ...args]: readonly string[]): Promise<number> {
-  const command = name === undefined || !Object.hasOwn(COMMANDS, name) ? undefined : COMMANDS[name];
-  if (command !== undefined) return await (await command.load())(args);
-  if (name === "--help" || name === "help") {
-    Deno.stdout.writeSync(new TextEncoder().encode(usage()));
-    return EXIT.ok;
+/** Not for people: the rig's agent, where this program is all there is of Vireo in the rig. */
+const AGENT: Command = {
+  summary: "Serves a rig from inside.",
+  load: async () => {
+    const { runAgent } = await import("./rig/agent.ts");
+    return { run: () => runAgent().then(() => EXIT.ok), options: {} };
+  },
+};
+
+const ALL: Commands = { ...COMMANDS, [AGENT_COMMAND]: AGENT };
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    say(`vireo: ${errorText(error)}`);
+    return statusOfError(error);
   }
-  if (name !== undefined) say(`vireo: There is no command "${name}"`);
+}
+
+async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  const command = name !== undefined && Object.hasOwn(ALL, name) ? ALL[name] : undefined;
+  if (command !== undefined) return await (await command.load()).run(args);
+  if (name === "--help" || name === "help") return printHelp(usage());
+  if (name === "--version") return print(versionText());
+  if (name !== undefined) say(`vireo: ${unknown(name)}`);
   say(usage().trimEnd());
   return EXIT.usage;
+}
+
+function unknown(name: string): string {
+  const near = nearest(name, Object.keys(COMMANDS));
+  return `There is no command "${name}"${near === undefined ? "" : `; did you mean "${near}"?`}`;
 }
 
 function usage(): string {
@@ -51,7 +94,8 @@ function usage(): string {
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) =>
     `  ${name.padEnd(width)}  ${summary}\n`
   );
-  return `Usage: vireo COMMAND [OPTION]...; COMMAND --help says more.\n\n${lines.join("")}`;
+  return "Usage: vireo COMMAND [OPTION]...; COMMAND --help says more, --version which Vireo this is." +
+    `\n\n${lines.join("")}`;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

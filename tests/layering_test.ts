@@ -23,7 +23,7 @@ Deno.test("src has no import cycles", requirement("ffi"), async () => {
 });
 
 /** What a user starts or imports. */
-const ENTRIES = ["src/main.ts", "src/mod.ts", "src/rig/main.ts"];
+const ENTRIES = ["src/main.ts", "src/mod.ts", "src/compile.ts", "src/rig/main.ts"];
 
 Deno.test("src has no module that nothing reaches", requirement("ffi"), async () => {
   const modules = await modulesBelow(ROOT, "src");

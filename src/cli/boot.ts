@@ -7,11 +7,11 @@
 import { errorText, VireoError } from "../base/errors.ts";
 import { type BootFiles, findBootFiles } from "../boot/boot_files.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
-import { BOOT_FILES_VARIABLE } from "./boot_files_variable.ts";
+import { BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootHelp, type BootOptions, parseBootOptions } from "./boot_options.ts";
 import type { BootEnd } from "./boot_session.ts";
 import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
-import { ProgressLine, say } from "./say.ts";
+import { printHelp, ProgressLine, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";
 
 /**
@@ -26,9 +26,7 @@ export async function boot(args: readonly string[]): Promise<number> {
   const ours = (status: number) => hasCommand ? EXIT.notTheCommand : status;
   try {
     const options = parseBootOptions(args);
-    if (!options.help) return await bootWith(options);
-    Deno.stdout.writeSync(new TextEncoder().encode(bootHelp()));
-    return EXIT.ok;
+    return options.help ? printHelp(bootHelp()) : await bootWith(options);
   } catch (error) {
     say(`vireo: ${errorText(error)}`);
     return ours(statusOfError(error));

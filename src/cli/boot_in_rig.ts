@@ -9,9 +9,9 @@ import type { BootFiles } from "../boot/boot_files.ts";
 import { openResources } from "../machine/resources.ts";
 import { runAttached } from "../rig/attach.ts";
 import type { Mount } from "../rig/init.ts";
-import { Rig } from "../rig/rig.ts";
+import { Rig, type RigOptions } from "../rig/rig.ts";
 import { dirname, fromFileUrl, resolve } from "../std/path.ts";
-import { BOOT_FILES_VARIABLE } from "./boot_files_variable.ts";
+import { AGENT_COMMAND, BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootArguments, type BootOptions } from "./boot_options.ts";
 import { EXIT } from "./exit_status.ts";
 import { ProgressLine, say } from "./say.ts";
@@ -25,14 +25,14 @@ export async function bootInRig(options: BootOptions, files: BootFiles): Promise
   try {
     using progress = new ProgressLine();
     if (Deno.stderr.isTerminal()) progress.show("Starting the rig");
-    rig = await Rig.start({ project: PROJECT, mounts, progress: progress.show });
+    rig = await Rig.start({ ...OURSELVES.rig, mounts, progress: progress.show });
   } catch (error) {
     say(`vireo: Cannot start the rig: ${errorText(error)}`);
     return options.exec === undefined ? EXIT.kvm : EXIT.notTheCommand;
   }
   await using running = rig;
   const status = runAttached(running, rigCommand(options), {
-    cwd: PROJECT,
+    cwd: OURSELVES.rig.project,
     env: { [BOOT_FILES_VARIABLE]: JSON.stringify(absolute(files)) },
   });
   if (options.timeout === undefined) return await status;
@@ -49,15 +49,30 @@ async function lateStatus({ exec }: BootOptions, timeout: number): Promise<numbe
   return exec === undefined ? EXIT.timeout : EXIT.notTheCommand;
 }
 
-/** Vireo's own tree. */
-const PROJECT = fromFileUrl(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const MAIN = fromFileUrl(new URL("../main.ts", import.meta.url));
+/** How Vireo is started in the rig, and what the rig needs of it. */
+interface Ourselves {
+  readonly command: readonly string[];
+  readonly rig: Pick<RigOptions, "project" | "agent">;
+}
+
+const OURSELVES: Ourselves = Deno.build.standalone ? executable() : sourceTree();
+
+/** The one file is program and agent. */
+function executable(): Ourselves {
+  const path = Deno.execPath();
+  return { command: [path], rig: { project: dirname(path), agent: [path, AGENT_COMMAND] } };
+}
+
+function sourceTree(): Ourselves {
+  const project = fromFileUrl(new URL("../..", import.meta.url)).replace(/\/$/, "");
+  const main = fromFileUrl(new URL("../main.ts", import.meta.url));
+  const flags = ["--allow-all", "--no-check", "--no-lock", "--cached-only", "--quiet"];
+  return { command: [Deno.execPath(), "run", ...flags, main], rig: { project } };
+}
 
 /** Ourselves again. */
 function rigCommand(options: BootOptions): string[] {
-  const flags = ["--allow-all", "--no-check", "--no-lock", "--cached-only", "--quiet"];
-  const args = bootArguments({ ...options, rig: "never" });
-  return [Deno.execPath(), "run", ...flags, MAIN, "boot", ...args];
+  return [...OURSELVES.command, "boot", ...bootArguments({ ...options, rig: "never" })];
 }
 
 /** The folders of all that is booted, under their own paths. */

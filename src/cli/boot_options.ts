@@ -55,7 +55,8 @@ export interface BootOptions {
 const ON_REBOOT = ["exit", "restart"] as const satisfies readonly OnReboot[];
 const RIG = ["auto", "never", "always"] as const satisfies readonly RigChoice[];
 
-const TABLE: OptionTable<BootOptions> = {
+/** Their rows. */
+export const BOOT_OPTIONS: OptionTable<BootOptions> = {
   cpus: {
     flag: "--cpus",
     value: "N",
@@ -148,7 +149,7 @@ const TABLE: OptionTable<BootOptions> = {
  * @throws ConfigError that names the option
  */
 export function parseBootOptions(args: readonly string[]): BootOptions {
-  const options = parseOptions(TABLE, args);
+  const options = parseOptions(BOOT_OPTIONS, args);
   if (options.exec !== undefined && options.initrd !== undefined) {
     throw new ConfigError("--exec", "It needs Vireo's own initramfs; leave --initrd out");
   }
@@ -181,7 +182,7 @@ export function bootHelp(): string {
 
 Usage: vireo boot [OPTION]...
 
-${describeOptions(TABLE)}
+${describeOptions(BOOT_OPTIONS)}
 In the shell, \`exit\` powers the guest off; Ctrl-A x ends it at once, Ctrl-A h helps.
 
 Exit status:

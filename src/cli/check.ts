@@ -14,6 +14,7 @@ import { type Mistake, mistakeText } from "../config/mistake.ts";
 import { jsonSchema, keyHelp } from "../config/schema_output.ts";
 import { KEYS, type KeyType } from "../config/schema.ts";
 import { sizeText } from "../config/units.ts";
+import { readNamed } from "../host/named_file.ts";
 import { type Preview, previewMachine } from "../machine/preview.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
 import { checkFiles } from "./file_check.ts";
@@ -29,15 +30,17 @@ import {
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
-import { print, say } from "./say.ts";
+import { print, printHelp, say } from "./say.ts";
 
-interface CheckOptions extends MachineOptions {
+/** What it can be told. */
+export interface CheckOptions extends MachineOptions {
   readonly json: boolean;
   readonly schema: boolean;
   readonly help: boolean;
 }
 
-const TABLE: OptionTable<CheckOptions> = {
+/** Its options. */
+export const CHECK_OPTIONS: OptionTable<CheckOptions> = {
   ...MACHINE_OPTIONS,
   json: {
     flag: "--json",
@@ -69,9 +72,9 @@ export interface CheckReport {
  */
 export function check(args: readonly string[]): Promise<number> {
   try {
-    const { file, rest } = splitFile(TABLE, args);
-    const options = parseOptions(TABLE, rest);
-    if (options.help) return Promise.resolve(print(checkHelp()));
+    const { file, rest } = splitFile(CHECK_OPTIONS, args);
+    const options = parseOptions(CHECK_OPTIONS, rest);
+    if (options.help) return Promise.resolve(printHelp(checkHelp()));
     if (options.schema) return Promise.resolve(print(`${JSON.stringify(jsonSchema(), null, 2)}\n`));
     const report = checkMachine(file, options);
     return Promise.resolve(options.json ? printJson(report) : printText(report));
@@ -88,7 +91,7 @@ export function checkMachine(file: string | undefined, options: MachineOptions):
     throw new ConfigError("CONFIG.toml", "It is missing; name a file, or give --kernel at least");
   }
   try {
-    const source = file === undefined ? { overrides } : { file, overrides };
+    const source = file === undefined ? { overrides } : { file, overrides, read: readNamed };
     const { description, mistakes, locate } = loadDescription(source);
     if (description === undefined) return { mistakes };
     const report = checkHost(description);
@@ -219,7 +222,7 @@ export function checkHelp(): string {
 
 Usage: vireo check [CONFIG.toml] [OPTION]...
 
-${describeOptions(TABLE)}
+${describeOptions(CHECK_OPTIONS)}
 Keys of the file:
 ${describeRows(keyHelp())}
 Exit status:

@@ -8,10 +8,11 @@ import { errorText } from "../base/errors.ts";
 import { hostKvm } from "../kvm/host_kvm.ts";
 import { Kvm } from "../kvm/kvm.ts";
 import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
+import { readNamedText } from "../host/named_file.ts";
 import { ioUringAvailable } from "../storage/uring_file.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
 import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
-import { print, say } from "./say.ts";
+import { print, printHelp, say } from "./say.ts";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -29,12 +30,14 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-interface DoctorOptions {
+/** What it can be told. */
+export interface DoctorOptions {
   readonly json: boolean;
   readonly help: boolean;
 }
 
-const TABLE: OptionTable<DoctorOptions> = {
+/** Its options. */
+export const DOCTOR_OPTIONS: OptionTable<DoctorOptions> = {
   json: { flag: "--json", help: "Prints the findings as JSON.", initial: false, parse: () => true },
   help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
 };
@@ -47,8 +50,8 @@ const TABLE: OptionTable<DoctorOptions> = {
  */
 export function doctor(args: readonly string[]): Promise<number> {
   try {
-    const { json, help } = parseOptions(TABLE, args);
-    if (help) return Promise.resolve(print(doctorHelp()));
+    const { json, help } = parseOptions(DOCTOR_OPTIONS, args);
+    if (help) return Promise.resolve(printHelp(doctorHelp()));
     const findings = examineHost();
     const status = statusOfFindings(findings);
     const ok = status === EXIT.ok;
@@ -185,7 +188,7 @@ function examineRest(): Finding[] {
 function freeHugePages(): number {
   const path = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
   try {
-    return Number(Deno.readTextFileSync(path));
+    return Number(readNamedText(path, 64));
   } catch {
     // A kernel without them has no such file.
     return 0;
@@ -217,7 +220,7 @@ export function doctorHelp(): string {
 
 Usage: vireo doctor [OPTION]...
 
-${describeOptions(TABLE)}
+${describeOptions(DOCTOR_OPTIONS)}
 Exit status: 0 where \`vireo run\` can run Linux, 3 where it fails.
 `;
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { errorText } from "../base/errors.ts";
+import { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFDIR } from "../abi/linux.ts";
+import { errnoText, errorText, SystemError } from "../base/errors.ts";
 import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
 import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
@@ -12,6 +13,8 @@ import type { Mistake } from "../config/mistake.ts";
 import { openDisk } from "../machine/resources.ts";
 import type { Resources } from "../machine/resources.ts";
 import { Fd } from "../host/fd.ts";
+import { fileStatus } from "../host/file.ts";
+import { isFolder, readNamed } from "../host/named_file.ts";
 import { dirname } from "../std/path.ts";
 
 /** What the files are like. */
@@ -48,33 +51,39 @@ function attempt(
     check(path);
     return [];
   } catch (error) {
-    const problem = errorText(error).replace(`${key}: `, "");
+    const problem = error instanceof SystemError
+      ? `It cannot be opened: ${errnoText(error.errno)}`
+      : errorText(error).replace(`${key}: `, "");
     return [{ key, value: JSON.stringify(path), problem, allowed }];
   }
 }
 
 function checkKernel(path: string): void {
-  using file = Deno.openSync(path);
-  const head = new Uint8Array(BZIMAGE_HEAD_SIZE);
-  const { size, isDirectory } = file.statSync();
-  if (isDirectory) throw new TypeError("It is a folder");
-  const count = file.readSync(head) ?? 0;
-  parseBzImage(head.subarray(0, count), size, path);
+  const size = checkReadable(path);
+  parseBzImage(readNamed(path, BZIMAGE_HEAD_SIZE), size, path);
 }
 
-function checkReadable(path: string): void {
-  using file = Deno.openSync(path);
-  if (file.statSync().isDirectory) throw new TypeError("It is a folder");
+/** Opens it for reading; gives its size in bytes. */
+function checkReadable(path: string): number {
+  // bits: flags of open, without waiting for the other end of a FIFO
+  using file = Fd.open(path, O_RDONLY | O_NONBLOCK);
+  const { type, size } = fileStatus(file.number);
+  if (type === S_IFDIR) throw new TypeError("It is a folder");
+  return size;
 }
 
 /** Opens it for writing, or looks at the folder that it would be made in. */
 function checkWritable(path: string): void {
   try {
-    using _file = Deno.openSync(path, { append: true });
+    // bits: flags of open
+    using _file = Fd.open(path, O_WRONLY | O_APPEND | O_NONBLOCK);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const code = error instanceof SystemError ? error.code : "";
+    // A FIFO that nobody reads yet.
+    if (code === "ENXIO") return;
+    if (code !== "ENOENT") throw error;
     const folder = dirname(path);
-    if (!Deno.statSync(folder).isDirectory) throw new TypeError(`"${folder}" is no folder`);
+    if (!isFolder(folder)) throw new TypeError(`"${folder}" is no folder`);
   }
 }
 

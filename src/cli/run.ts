@@ -19,16 +19,18 @@ import {
 } from "../config/options.ts";
 import { RunLog } from "./run_log.ts";
 import type { RunEnd } from "./run_session.ts";
-import { print, say } from "./say.ts";
+import { printHelp, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";
 
-interface RunOptions extends MachineOptions {
+/** What it can be told. */
+export interface RunOptions extends MachineOptions {
   /** Milliseconds, or undefined. */
   readonly timeout: number | undefined;
   readonly help: boolean;
 }
 
-const TABLE: OptionTable<RunOptions> = {
+/** Its options. */
+export const RUN_OPTIONS: OptionTable<RunOptions> = {
   ...MACHINE_OPTIONS,
   timeout: {
     flag: "--timeout",
@@ -48,9 +50,9 @@ const TABLE: OptionTable<RunOptions> = {
  */
 export async function run(args: readonly string[]): Promise<number> {
   try {
-    const { file, rest } = splitFile(TABLE, args);
-    const options = parseOptions(TABLE, rest);
-    if (options.help) return print(runHelp());
+    const { file, rest } = splitFile(RUN_OPTIONS, args);
+    const options = parseOptions(RUN_OPTIONS, rest);
+    if (options.help) return printHelp(runHelp());
     const { machine, mistakes } = checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);
     requireLinux(hostKvm());
@@ -117,7 +119,7 @@ export function runHelp(): string {
 Usage: vireo run CONFIG.toml [OPTION]...
        vireo run --kernel PATH [OPTION]...
 
-${describeOptions(TABLE)}
+${describeOptions(RUN_OPTIONS)}
 Options count more than the file. On the console Ctrl-A x ends the guest and
 Ctrl-A h helps; on a serial port on stdio Ctrl-C ends it. The file's keys are listed by \`vireo check --help\`.
 

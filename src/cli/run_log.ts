@@ -4,8 +4,12 @@
  * @module
  */
 
+import { O_APPEND, O_CREAT, O_WRONLY } from "../abi/linux.ts";
 import { ConfigError, errorText } from "../base/errors.ts";
 import type { Description, LogLevel } from "../config/description.ts";
+import { Fd } from "../host/fd.ts";
+import { write } from "../host/file.ts";
+import { check } from "../host/libc.ts";
 import { say } from "./say.ts";
 
 /** Each level includes those before it. */
@@ -15,7 +19,7 @@ const LEVELS: readonly LogLevel[] = ["off", "error", "warn", "info"];
 export class RunLog implements Disposable {
   readonly #name: string;
   readonly #level: number;
-  readonly #file: Deno.FsFile | undefined;
+  readonly #file: Fd | undefined;
 
   /** Opens the file, where there is to be one. */
   constructor({ name, log }: Pick<Description, "name" | "log">) {
@@ -49,19 +53,19 @@ export class RunLog implements Disposable {
     const line = `${this.#name}: ${text}`;
     if (this.#file === undefined) return say(line);
     try {
-      this.#file.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${line}\n`));
+      const text = new TextEncoder().encode(`${new Date().toISOString()} ${line}\n`);
+      check("write", write(this.#file.number, text));
     } catch (error) {
       say(`${line}\n${this.#name}: Cannot write to log.file: ${errorText(error)}`);
     }
   }
 }
 
-function openLog(path: string): Deno.FsFile {
+function openLog(path: string): Fd {
   try {
-    return Deno.openSync(path, { append: true, create: true });
+    // bits: flags of open
+    return Fd.open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644);
   } catch (error) {
-    throw new ConfigError("log.file", `Cannot open "${path}": ${errorText(error)}`, {
-      cause: error,
-    });
+    throw new ConfigError("log.file", errorText(error), { cause: error });
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText, VireoError } from "../base/errors.ts";
 import { SharedStream } from "../host/tty.ts";
 
 /** Says a line, or several, on stderr. A stderr that nobody reads loses them. */
@@ -13,11 +14,40 @@ export function say(text: string): void {
   toStderr(`${text}\n`.replaceAll("\n", newline));
 }
 
-/** Prints what was asked for on stdout, all of it, and gives the exit status 0. */
+/**
+ * Prints what was asked for on stdout, all of it, and gives the exit status 0.
+ *
+ * @throws VireoError `environment` where stdout does not take it
+ */
 export function print(text: string): number {
   const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch (error) {
+    throw new VireoError(
+      "environment",
+      `Cannot write to stdout: ${
+        errorText(error)
+      }; see that its disk has room and its reader reads on`,
+      { cause: error },
+    );
+  }
   return 0;
+}
+
+/** Prints a help text: on a terminal with its headings, options and statuses marked. */
+export function printHelp(text: string): number {
+  return print(hasColor(Deno.stdout) ? markHelp(text) : text);
+}
+
+/** Whether a stream is a terminal that may be coloured: NO_COLOR (no-color.org) and TERM=dumb say no. */
+export function hasColor(stream: { isTerminal(): boolean }): boolean {
+  return stream.isTerminal() && !Deno.env.get("NO_COLOR") && Deno.env.get("TERM") !== "dumb";
+}
+
+/** A help text with bold headings, and what stands at the left of its rows bold as well. */
+export function markHelp(text: string): string {
+  return text.replace(/^(Usage|[A-Z][\w ]*(?=:$))|^ {2}\S+(?= )/gm, "\x1b[1m$&\x1b[0m");
 }
 
 /** A line that tells how something long gets on: rewritten in place on a terminal, a line a step elsewhere. */

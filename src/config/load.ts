@@ -26,6 +26,8 @@ export interface DescriptionSource {
   readonly file?: string;
   /** In their order; a later one counts. */
   readonly overrides?: readonly Override[];
+  /** Reads that file up to so many bytes; Deno's own calls where absent. */
+  readonly read?: (file: string, most: number) => Uint8Array;
 }
 
 /** What a description has come to, and where each key was given: for what only the host can say about it. */
@@ -39,9 +41,11 @@ export const MAX_FILE_SIZE = 2 ** 20;
  *
  * @throws ConfigError where the file cannot be read or is no TOML; other mistakes are in the result, all of them
  */
-export function loadDescription({ file, overrides = [] }: DescriptionSource): LoadResult {
+export function loadDescription(
+  { file, overrides = [], read = readStream }: DescriptionSource,
+): LoadResult {
   const origins = new Map<string, Origin>();
-  const root = file === undefined ? Object.create(null) : readTree(file, origins);
+  const root = file === undefined ? Object.create(null) : readTree(file, read, origins);
   for (const override of overrides) apply(root, override, origins);
   const locate = (key: string) => originOf(key, origins);
   return { ...checkDescription(root, locate), locate };
@@ -56,8 +60,10 @@ export function parseOverride(text: string, place: string): Override {
   throw new ConfigError(place, `"${text}" sets nothing; write KEY=VALUE: memory.size=1G`);
 }
 
-function readTree(file: string, origins: Map<string, Origin>): TomlTable {
-  const { root, lines } = parseToml(readText(file), file);
+type Read = Required<DescriptionSource>["read"];
+
+function readTree(file: string, read: Read, origins: Map<string, Origin>): TomlTable {
+  const { root, lines } = parseToml(readText(file, read), file);
   const folder = dirname(resolve(file));
   for (const [key, line] of lines) origins.set(key, { place: `${file}:${line}`, line, folder });
   origins.set("", { place: file, folder });
@@ -65,8 +71,8 @@ function readTree(file: string, origins: Map<string, Origin>): TomlTable {
 }
 
 /** The text of a file, without a byte order mark. */
-function readText(file: string): string {
-  const bytes = readBytes(file);
+function readText(file: string, read: Read): string {
+  const bytes = readBytes(file, read);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
@@ -75,40 +81,37 @@ function readText(file: string): string {
   }
 }
 
-function readBytes(file: string): Uint8Array {
+function readBytes(file: string, read: Read): Uint8Array {
   if (file === "" || file.includes("\0")) {
     throw new ConfigError("CONFIG.toml", "The path is empty or holds NUL; name a file");
   }
   try {
-    const { isDirectory, isFile, size } = Deno.statSync(file);
-    if (isDirectory) throw new ConfigError(file, "It is a folder; name a file");
-    if (isFile && size > MAX_FILE_SIZE) throw tooLarge(file);
-    return isFile ? Deno.readFileSync(file) : readStream(file);
+    const bytes = read(file, MAX_FILE_SIZE + 1);
+    if (bytes.length <= MAX_FILE_SIZE) return bytes;
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
+    if (/EISDIR|[Ii]s a directory/.test(errorText(error))) {
+      throw new ConfigError(file, "It is a folder; name a file");
+    }
     throw new ConfigError(
       file,
       `Cannot read it: ${errorText(error)}; name a file that you may read`,
       { cause: error },
     );
   }
+  throw new ConfigError(file, "It is larger than 1 MiB, and so no machine's description");
 }
 
-/** A pipe has no size before it is read: `vireo run <(generate)`. */
-function readStream(file: string): Uint8Array {
+/** Piece by piece: a pipe has no size before it is read. */
+function readStream(file: string, most: number): Uint8Array {
   using input = Deno.openSync(file);
-  const bytes = new Uint8Array(MAX_FILE_SIZE + 1);
+  const bytes = new Uint8Array(most);
   let length = 0;
-  for (;;) {
+  while (length < most) {
     const count = input.readSync(bytes.subarray(length));
-    if (count === null) return bytes.subarray(0, length);
+    if (count === null) break;
     length += count;
-    if (length > MAX_FILE_SIZE) throw tooLarge(file);
   }
-}
-
-function tooLarge(file: string): ConfigError {
-  return new ConfigError(file, "It is larger than 1 MiB, and so no machine's description");
+  return bytes.subarray(0, length);
 }
 
 function lineOfBadByte(bytes: Uint8Array): number {

@@ -1,8 +1,13 @@
 /**
- * Which KVM this machine has, found without FFI.
+ * Which KVM this machine has.
  *
  * @module
  */
+
+import { O_CLOEXEC, O_RDWR } from "../abi/linux.ts";
+import { errnoText } from "../base/errors.ts";
+import { closeNumber, openPath } from "../host/fd.ts";
+import { readNamedText } from "../host/named_file.ts";
 
 /** What `/dev/kvm` is good for: nothing, tiny integer-only guests, or Linux. */
 export type KvmKind = "none" | "paravirtual" | "full";
@@ -13,11 +18,14 @@ export interface HostKvm {
   readonly reason: string;
 }
 
+/** Bytes of /proc/cpuinfo that hold its first processor, flags included. */
+const FIRST_PROCESSOR = 16 * 1024;
+
 /** Looks at `/dev/kvm` and at the processor's flags. */
 export function hostKvm(): HostKvm {
   const refusal = openRefusal("/dev/kvm");
   if (refusal !== undefined) return { kind: "none", reason: refusal };
-  return kvmOfFlags(Deno.readTextFileSync("/proc/cpuinfo"));
+  return kvmOfFlags(readNamedText("/proc/cpuinfo", FIRST_PROCESSOR));
 }
 
 /**
@@ -32,10 +40,9 @@ export function kvmOfFlags(cpuinfo: string): HostKvm {
 }
 
 function openRefusal(path: string): string | undefined {
-  try {
-    Deno.openSync(path, { read: true, write: true }).close();
-    return undefined;
-  } catch (error) {
-    return `cannot open ${path}: ${error instanceof Error ? error.message : error}`;
-  }
+  // bits: flags of open
+  const result = openPath(path, O_RDWR | O_CLOEXEC);
+  if (result < 0) return `cannot open ${path}: ${errnoText(-result)}`;
+  closeNumber(result);
+  return undefined;
 }

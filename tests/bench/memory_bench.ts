@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bundleProgram } from "../support/bundle.ts";
+import { bundleProgram } from "../../src/compile.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, printFigures } from "./figures.ts";
 

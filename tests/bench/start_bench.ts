@@ -6,7 +6,7 @@
  * @module
  */
 
-import { bundleProgram } from "../support/bundle.ts";
+import { bundleProgram } from "../../src/compile.ts";
 import { compileC } from "../support/c_program.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, median, printFigures } from "./figures.ts";

@@ -92,9 +92,9 @@ Deno.test(
         text.slice(0, 45)
       );
       assertEquals(starts.toSorted(), [
-        "--initrd: kernel.initrd: No such file or dire",
+        "--initrd: kernel.initrd: It cannot be opened:",
         'vm.toml:11: disk[0].path: Cannot use disk "a.',
-        "vm.toml:18: log.file: No such file or directo",
+        "vm.toml:18: log.file: It cannot be opened: EN",
         'vm.toml:9: kernel.path: Cannot load kernel "v',
       ]);
     });

@@ -25,7 +25,7 @@ export const ROOMS = [
   ["qmp"],
   ["rig"],
   ["cli", "mod.ts"],
-  ["main.ts"],
+  ["main.ts", "compile.ts"],
 ] as const satisfies readonly (readonly string[])[];
 
 /** Rooms that may name packages by the import map's bare names. */
