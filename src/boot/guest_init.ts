@@ -6,6 +6,7 @@
  */
 
 import { VireoError } from "../base/errors.ts";
+import { MARK } from "../devices/boot_marks.ts";
 import { PORT } from "./control_protocol.ts";
 
 /** What init is to do in one run. */
@@ -18,10 +19,15 @@ export interface GuestTask {
   readonly terminal?: string;
   /** Name of the guest, `vireo` if absent. */
   readonly hostname?: string;
+  /** Whether init writes marks to the boot timer's port. */
+  readonly timer?: boolean;
 }
 
 /** Where one run's settings and command lie in the guest. */
 export const TASK_FOLDER = "vireo";
+
+/** The program that tells the boot timer, in the guest. */
+export const MARK_PROGRAM = `${TASK_FOLDER}/mark`;
 
 /** Files of init that are the same in every run, by path; executable where the path says so. */
 export const INIT_FILES: readonly {
@@ -50,6 +56,7 @@ export function taskFiles(task: GuestTask): { readonly path: string; readonly te
     `greeting=${quote(task.greeting ?? "")}`,
     `terminal=${quote(task.terminal ?? "linux")}`,
     `hostname=${quote(task.hostname ?? "vireo")}`,
+    `timer=${task.timer ? "on" : ""}`,
     "",
   ].join("\n");
   const files = [{ path: `${TASK_FOLDER}/settings`, text: settings }];
@@ -69,6 +76,9 @@ function initScript(): string {
 # Process 1 of a guest that \`vireo boot\` made.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+
+. /${TASK_FOLDER}/settings
+[ -z "$timer" ] || ${mark(MARK.init)}
 
 power_off() {
   sync
@@ -106,7 +116,6 @@ modules=
 read -r modules < /etc/modules
 [ -z "$modules" ] || modprobe -a $modules
 
-. /${TASK_FOLDER}/settings
 echo "$hostname" > /proc/sys/kernel/hostname
 export TERM="$terminal"
 ifconfig lo 127.0.0.1 up
@@ -122,6 +131,7 @@ if [ -e /${TASK_FOLDER}/command ]; then
   find_port ${PORT.stdout}
   out=$found
   find_port ${PORT.stderr}
+  [ -z "$timer" ] || ${mark(MARK.command)}
   echo ready >&3
   # In a subshell, or else this shell would say on the command's stderr by which signal it was killed.
   (exec sh /${TASK_FOLDER}/command 2> "$found" 3>&-) < "$in" > "$out"
@@ -131,12 +141,18 @@ if [ -e /${TASK_FOLDER}/command ]; then
 else
   [ -c /dev/hvc0 ] || give_up "there is no console /dev/hvc0"
   read -r release < /proc/sys/kernel/osrelease
+  [ -z "$timer" ] || ${mark(MARK.command)}
   echo ready >&3
   echo "Linux $release$greeting" > /dev/hvc0
   setsid -c sh -l < /dev/hvc0 > /dev/hvc0 2>&1 3>&-
 fi
 power_off
 `;
+}
+
+/** Tells the boot timer. */
+function mark(code: number): string {
+  return `/${MARK_PROGRAM} ${String.fromCharCode(code)}`;
 }
 
 /** What acpid runs for its event "PWRF". */

@@ -9,7 +9,8 @@ import { VireoError } from "../base/errors.ts";
 import { join } from "../std/path.ts";
 import { FolderLock, writeWhole } from "./cache_folder.ts";
 import { type CpioEntry, writeCpio } from "./cpio.ts";
-import { type GuestTask, INIT_FILES, TASK_FOLDER, taskFiles } from "./guest_init.ts";
+import { type GuestTask, INIT_FILES, MARK_PROGRAM, TASK_FOLDER, taskFiles } from "./guest_init.ts";
+import { markProgram } from "./mark_program.ts";
 import {
   hasModule,
   type KernelModule,
@@ -65,8 +66,10 @@ export async function baseInitramfs(source: InitramfsSource, cache: string): Pro
 
 /** The archive of one run, to be loaded behind the base. */
 export function taskInitramfs(task: GuestTask): Uint8Array<ArrayBuffer> {
+  const mark = { kind: "file", path: MARK_PROGRAM, mode: 0o755, data: markProgram() } as const;
   return writeCpio([
     { kind: "directory", path: TASK_FOLDER },
+    ...(task.timer ? [mark] : []),
     ...taskFiles(task).map(({ path, text }) => textFile(path, text)),
   ]);
 }

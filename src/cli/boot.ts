@@ -7,6 +7,7 @@
 import { errorText, VireoError } from "../base/errors.ts";
 import { type BootFiles, findBootFiles } from "../boot/boot_files.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { BootTimer } from "./boot_timer.ts";
 import { BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootHelp, type BootOptions, parseBootOptions } from "./boot_options.ts";
 import type { BootEnd } from "./boot_session.ts";
@@ -34,6 +35,7 @@ export async function boot(args: readonly string[]): Promise<number> {
 }
 
 async function bootWith(options: BootOptions): Promise<number> {
+  const timer = options.bootTimer ? new BootTimer() : undefined;
   using stop = new StopRequest((reason) => Deno.exit(statusOfEnd(reason, options)));
   const kvm = hostKvm();
   const inRig = options.rig === "always" || (options.rig === "auto" && kvm.kind !== "full");
@@ -42,7 +44,7 @@ async function bootWith(options: BootOptions): Promise<number> {
   if (files === undefined) return finish(stop.stop ?? { kind: "quit" }, options);
   if (!inRig) {
     const { runBootSession } = await import("./boot_session.ts");
-    return finish(await runBootSession({ options, files, stop }), options);
+    return finish(await runBootSession({ options, files, stop, timer }), options);
   }
   // From here on the signals are the other Vireo's.
   stop[Symbol.dispose]();

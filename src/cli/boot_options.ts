@@ -15,6 +15,7 @@ import {
 import { parseDuration, parseSize } from "../config/units.ts";
 import { resolve } from "../std/path.ts";
 import { EXIT_ROWS } from "./exit_status.ts";
+import { BOOT_TIMER } from "../config/machine_options.ts";
 import {
   describeOptions,
   describeRows,
@@ -49,6 +50,7 @@ export interface BootOptions {
   readonly onReboot: OnReboot;
   readonly rig: RigChoice;
   readonly verbose: boolean;
+  readonly bootTimer: boolean;
   readonly help: boolean;
 }
 
@@ -140,6 +142,7 @@ export const BOOT_OPTIONS: OptionTable<BootOptions> = {
     initial: false,
     parse: () => true,
   },
+  bootTimer: BOOT_TIMER,
   help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
 };
 
@@ -173,6 +176,7 @@ export function bootArguments(options: BootOptions): string[] {
     `--on-reboot=${options.onReboot}`,
     `--rig=${options.rig}`,
     ...(options.verbose ? ["--verbose"] : []),
+    ...(options.bootTimer ? [BOOT_TIMER.flag] : []),
   ];
 }
 

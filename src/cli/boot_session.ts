@@ -19,6 +19,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
 import { join } from "../std/path.ts";
+import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
 import { say } from "./say.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
@@ -36,6 +37,8 @@ export interface BootSessionParts {
   readonly options: BootOptions;
   readonly files: BootFiles;
   readonly stop: StopRequest;
+  /** Whom to tell how the start went, if anybody. */
+  readonly timer?: BootTimer | undefined;
 }
 
 /** What one guest has told us, from its start to its end. */
@@ -73,6 +76,7 @@ export function bootConfig(
       : { input: STDIN, output: STDOUT, escape: terminal.hasKeys, ...terminal.size },
     ports: options.exec === undefined ? [CONTROL] : [CONTROL, ...DATA],
     disks: options.disks,
+    bootTimer: options.bootTimer,
   };
 }
 
@@ -118,7 +122,7 @@ async function runGuest(
     readonly terminal: Terminal | undefined;
   },
 ): Promise<BootEnd> {
-  const { options, files, stop, config, resources, terminal } = parts;
+  const { options, files, stop, config, resources, terminal, timer } = parts;
   const report: GuestReport = { ready: !files.ownInit, status: undefined };
   const loader = linuxLoader({
     kernel: files.kernel,
@@ -147,6 +151,8 @@ async function runGuest(
     // A guest that is late and has not even got to its init: its log says where it is.
     if (stop.stop.kind === "timeout" && !report.ready && !options.verbose) say(kernelLog(machine));
     return stop.stop;
+  } finally {
+    timer?.report(machine.bootMarks());
   }
 }
 
@@ -160,15 +166,17 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 /** What init is to do, and what it says to the one at the terminal. */
 export function taskOf(
-  options: Pick<BootOptions, "exec" | "cpus" | "memory">,
+  options: Pick<BootOptions, "exec" | "cpus" | "memory" | "bootTimer">,
   terminal: Pick<Terminal, "hasKeys"> | undefined,
 ): GuestTask {
-  if (options.exec !== undefined) return { command: options.exec };
+  const timer = options.bootTimer;
+  if (options.exec !== undefined) return { command: options.exec, timer };
   const { cpus, memory } = options;
   const machine = `${cpus} ${cpus === 1 ? "vCPU" : "vCPUs"}, ${Math.round(memory / 2 ** 20)} MiB`;
   const keys = terminal?.hasKeys ? ", Ctrl-A x quits, Ctrl-A h helps" : "";
   const name = Deno.env.get("TERM");
   return {
+    timer,
     greeting: `, ${machine}; \`exit\` powers off${keys}`,
     ...(name === undefined ? {} : { terminal: name }),
   };

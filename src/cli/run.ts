@@ -8,9 +8,15 @@ import { errorText, VireoError } from "../base/errors.ts";
 import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
 import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
-import { MACHINE_OPTIONS, type MachineOptions, splitFile } from "../config/machine_options.ts";
+import {
+  BOOT_TIMER,
+  MACHINE_OPTIONS,
+  type MachineOptions,
+  splitFile,
+} from "../config/machine_options.ts";
 import {
   describeOptions,
   describeRows,
@@ -26,6 +32,7 @@ import { StopRequest } from "./stop_request.ts";
 export interface RunOptions extends MachineOptions {
   /** Milliseconds, or undefined. */
   readonly timeout: number | undefined;
+  readonly bootTimer: boolean;
   readonly help: boolean;
 }
 
@@ -39,6 +46,7 @@ export const RUN_OPTIONS: OptionTable<RunOptions> = {
     initial: undefined,
     parse: (text) => parseDuration(text, "--timeout"),
   },
+  bootTimer: BOOT_TIMER,
   help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
 };
 
@@ -53,10 +61,11 @@ export async function run(args: readonly string[]): Promise<number> {
     const { file, rest } = splitFile(RUN_OPTIONS, args);
     const options = parseOptions(RUN_OPTIONS, rest);
     if (options.help) return printHelp(runHelp());
+    const timer = options.bootTimer ? new BootTimer() : undefined;
     const { machine, mistakes } = checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);
     requireLinux(hostKvm());
-    return await runMachine(machine, options.timeout);
+    return await runMachine(machine, { timeout: options.timeout, timer });
   } catch (error) {
     say(`vireo: ${errorText(error)}`);
     return statusOfError(error);
@@ -76,13 +85,19 @@ export function requireLinux({ kind, reason }: HostKvm): void {
   );
 }
 
-async function runMachine(description: Description, timeout: number | undefined): Promise<number> {
+async function runMachine(
+  description: Description,
+  { timeout, timer }: {
+    readonly timeout: number | undefined;
+    readonly timer: BootTimer | undefined;
+  },
+): Promise<number> {
   using log = new RunLog(description);
   using stop = new StopRequest((reason) => Deno.exit(statusOfRun(reason)));
   if (timeout !== undefined) stop.startTimeout(timeout);
   const { runSession, sentenceOf } = await import("./run_session.ts");
   try {
-    const end = await runSession({ description, log, stop });
+    const end = await runSession({ description, log, stop, timer });
     const status = statusOfRun(end);
     if (status === EXIT.ok) log.info(sentenceOf(end));
     else log.error(sentenceOf(end));

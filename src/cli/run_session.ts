@@ -16,6 +16,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
 import { openBackends } from "../library/backends.ts";
+import type { BootTimer } from "./boot_timer.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
@@ -33,6 +34,8 @@ export interface RunParts {
   readonly description: Description;
   readonly log: RunLog;
   readonly stop: StopRequest;
+  /** Whom to tell how the start went, if anybody. */
+  readonly timer?: BootTimer | undefined;
 }
 
 /** A run with everything opened. */
@@ -51,7 +54,8 @@ export async function runSession(parts: RunParts): Promise<RunEnd> {
   const isOurs = console.backend === "stdio" || onSerial;
   using terminal = isOurs ? new Terminal({ signals: onSerial }) : undefined;
   using backends = openBackends(description, terminal);
-  const config = machineOf(description, backends);
+  const { timer } = parts;
+  const config = { ...machineOf(description, backends), bootTimer: timer !== undefined };
   using resources = openResources({ disks: [], ...config }, (index) => `disk[${index}].path`);
   for (const [what, path] of Object.entries(backends.ptys)) log.info(`The ${what} is ${path}`);
   for (;;) {
@@ -103,7 +107,7 @@ export function sentenceOf(end: RunEnd): string {
 
 /** One guest from power-on to its end. */
 async function runGuest(run: OpenRun): Promise<RunEnd> {
-  const { description, log, stop, config, resources, terminal } = run;
+  const { description, log, stop, config, resources, terminal, timer } = run;
   const { path: kernel, initrd, cmdline: commandLine } = description.kernel;
   const loader = linuxLoader({ kernel, initrd: initrd === undefined ? [] : [initrd], commandLine });
   const owner = {
@@ -121,6 +125,8 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   } catch (error) {
     if (stop.stop === undefined) throw withState(error, machine);
     return stop.stop;
+  } finally {
+    timer?.report(machine.bootMarks());
   }
 }
 

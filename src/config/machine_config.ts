@@ -126,6 +126,8 @@ export interface MachineConfig {
   readonly rng: boolean;
   /** A port by which a guest ends the machine with a number: 0xf4. For tests. */
   readonly debugExit: boolean;
+  /** Notes how far the machine's start has got when, and gives the guest a port to note more: 0xe9. */
+  readonly bootTimer: boolean;
   /** No vCPU enters the guest until all workers are ready. */
   readonly startBarrier: boolean;
 }
@@ -146,6 +148,7 @@ export const DEFAULT_MACHINE: MachineConfig = Object.freeze({
   disks: [],
   rng: true,
   debugExit: false,
+  bootTimer: false,
   startBarrier: false,
 });
 

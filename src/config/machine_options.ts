@@ -78,6 +78,15 @@ export const MACHINE_OPTIONS: OptionTable<MachineOptions> = {
   },
 };
 
+/** The option for how long a start takes, of the commands that run a guest. */
+export const BOOT_TIMER: Option<boolean> = {
+  flag: "--boot-timer",
+  help: "Says on stderr, at the guest's end, when its start got how far. A guest adds rows by " +
+    "writing bytes to port 0xe9.",
+  initial: false,
+  parse: () => true,
+};
+
 /** Everything they say, in the order in which it counts: `--set` last. */
 export function overridesOf(options: MachineOptions): readonly Override[] {
   const { kernel, initrd, cmdline, cpus, memory, disks, console, set } = options;

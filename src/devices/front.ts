@@ -33,6 +33,8 @@ export interface FrontContext {
    * @returns whether the word changed
    */
   park(index: number, value: number, timeout: number): boolean;
+  /** Notes a moment of the machine's start, one of `MARK` in boot_marks.ts or a byte of the guest's; nothing without a timer. */
+  mark(code: number): void;
   /** Reports what a guest did wrong; rate-limited, never blocks. */
   warn(descriptor: DeviceDescriptor, message: string): void;
 }

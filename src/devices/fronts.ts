@@ -8,6 +8,7 @@ import { AcpiPm } from "./acpi_pm.ts";
 import { DebugExit } from "./debug_exit.ts";
 import type { FrontFactory } from "./front.ts";
 import { I8042 } from "./i8042.ts";
+import { MarkerPort } from "./marker_port.ts";
 import { Pvpanic } from "./pvpanic.ts";
 import { RtcCmos } from "./rtc_cmos.ts";
 import { Uart16550 } from "./uart16550.ts";
@@ -17,6 +18,7 @@ export const FRONTS: Readonly<Record<string, FrontFactory>> = {
   "acpi-pm": (descriptor, context) => new AcpiPm(descriptor, context),
   "debug-exit": (descriptor, context) => new DebugExit(descriptor, context),
   "i8042": (descriptor, context) => new I8042(descriptor, context),
+  "marker-port": (descriptor, context) => new MarkerPort(descriptor, context),
   "pvpanic": (descriptor, context) => new Pvpanic(descriptor, context),
   "rtc-cmos": (descriptor, context) => new RtcCmos(descriptor, context),
   "uart16550": (descriptor, context) => new Uart16550(descriptor, context),

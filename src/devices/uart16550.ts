@@ -47,6 +47,7 @@ import {
 import { VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { IrqLine } from "../bus/irq_line.ts";
+import { MARK } from "./boot_marks.ts";
 import { ByteDevice, OPEN_BUS } from "./byte_device.ts";
 import type { DevicePlan } from "./device_plan.ts";
 import type { FrontContext } from "./front.ts";
@@ -107,6 +108,7 @@ export class Uart16550 extends ByteDevice {
   readonly #irq: IrqLine;
   readonly #uart: UartBlock;
   readonly #hasOutput: boolean;
+  #hasSent = false;
 
   /**
    * @param descriptor of kind `uart16550`
@@ -198,11 +200,17 @@ export class Uart16550 extends ByteDevice {
   /** The byte that the guest sends; the transmitter is empty again at once. */
   #transmit(value: number): void {
     if ((this.#uart.get(S.mcr) & UART_MCR_LOOP) !== 0) this.#loopBack(value);
-    else this.#uart.appendLog(value);
+    else this.#send(value);
     // Still pending means that the guest has not looked since the last pulse.
     if (this.#uart.get(S.thre_pending) !== 0) return;
     this.#uart.set(S.thre_pending, 1);
     this.#changed = true;
+  }
+
+  #send(value: number): void {
+    if (!this.#hasSent) this.#context.mark(MARK.serial);
+    this.#hasSent = true;
+    this.#uart.appendLog(value);
   }
 
   #loopBack(value: number): void {

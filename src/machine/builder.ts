@@ -12,6 +12,7 @@ import type { EntryState } from "../arch/x86_64/registers.ts";
 import { apicIds, checkTopology, flatTopology, type Topology } from "../arch/x86_64/topology.ts";
 import { VireoError } from "../base/errors.ts";
 import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
+import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
 import { runSignalMask } from "../host/thread.ts";
 import type { KvmDriver } from "../kvm/driver.ts";
@@ -68,6 +69,8 @@ export async function buildMachine(
   const maxCpus = config.maxCpus ?? config.cpus;
   const topology = config.topology ?? flatTopology(maxCpus);
   stage("config", "Cannot use this machine", () => checkTopology(topology, maxCpus));
+  const state = SharedState.create(SHARED_STATE_SIZE);
+  const marks = config.bootTimer ? BootMarks.create(state) : undefined;
   const resources = parts.resources ?? stack.use(openResources(config));
   const options = parts.driver ? { driver: parts.driver } : {};
   const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
@@ -76,6 +79,7 @@ export async function buildMachine(
   const physicalBits = kvm.physicalAddressBits();
   const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
   const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
+  marks?.add(MARK.vmCreated);
 
   const ram = stage(
     "setup_memory",
@@ -103,7 +107,6 @@ export async function buildMachine(
   mapSlots(vm, regions);
   stage("setup", "Cannot set the VM up", () => platform.setupVm(vm));
 
-  const state = SharedState.create(SHARED_STATE_SIZE);
   const endWord = state.allocate(4, "the machine");
   const devices = stack.use(new DeviceSet({ vm, state, addresses }));
   stage("setup", "Cannot set the devices up", () => {
@@ -131,7 +134,12 @@ export async function buildMachine(
   const loaded = loading.then(() => undefined, (error: unknown) => ({ error }));
   try {
     const events = new MachineEvents(parts.owner ?? {});
-    const machine = { state: state.buffer, table: devices.tableOffset, end: endWord };
+    const machine = {
+      state: state.buffer,
+      table: devices.tableOffset,
+      end: endWord,
+      marks: marks?.offset ?? -1,
+    };
     const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
     vcpus[0]?.spawn();
     const facts = { cpus: maxCpus, topology, without: config.withoutFeatures, supported };
@@ -143,6 +151,7 @@ export async function buildMachine(
     }
     const failure = await loaded;
     if (failure !== undefined) throw failure.error;
+    marks?.add(MARK.loaded);
     stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("load_vcpu", `Cannot load vCPU ${index}`, () => {
@@ -157,6 +166,7 @@ export async function buildMachine(
       vm,
       memory,
       state,
+      marks,
       vcpus,
       ioWorkers: Array.from(
         { length: devices.workers },

@@ -11,6 +11,7 @@ import {
   COM1_PORT,
   DEBUG_EXIT_PORT,
   I8042_DATA_PORT,
+  MARKER_PORT,
   PVPANIC_PORT,
   RTC_GSI,
   RTC_PORT,
@@ -27,6 +28,7 @@ import { acpiPm } from "../devices/acpi_pm.ts";
 import { debugExit } from "../devices/debug_exit.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { i8042 } from "../devices/i8042.ts";
+import { markerPort } from "../devices/marker_port.ts";
 import { pvpanic } from "../devices/pvpanic.ts";
 import { rtcCmos } from "../devices/rtc_cmos.ts";
 import { uart16550 } from "../devices/uart16550.ts";
@@ -54,7 +56,7 @@ export function devicePlans(
 }
 
 /** What a guest expects at fixed places. */
-function chipPlans({ serial, debugExit: hasDebugExit }: MachineConfig): DevicePlan[] {
+function chipPlans({ serial, debugExit: hasDebugExit, bootTimer }: MachineConfig): DevicePlan[] {
   const com1 = { id: SERIAL_ID, port: COM1_PORT, gsi: COM1_GSI };
   return [
     ...(serial === null ? [] : [uart16550({ ...com1, ...serial })]),
@@ -63,6 +65,7 @@ function chipPlans({ serial, debugExit: hasDebugExit }: MachineConfig): DevicePl
     acpiPm({ id: ACPI_ID, port: ACPI_PORT, gsi: ACPI_GED_GSI }),
     pvpanic({ id: "pvpanic0", port: PVPANIC_PORT }),
     ...(hasDebugExit ? [debugExit({ id: "debug-exit", port: DEBUG_EXIT_PORT })] : []),
+    ...(bootTimer ? [markerPort({ id: "marker-port", port: MARKER_PORT })] : []),
   ];
 }
 

@@ -11,6 +11,7 @@ import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq } from "../bus/irq_line.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
 import { pressPowerButton } from "../devices/acpi_pm.ts";
+import type { BootMark, BootMarks } from "../devices/boot_marks.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { SerialLog } from "../devices/serial_log.ts";
 import { EventFd } from "../host/fd.ts";
@@ -49,6 +50,7 @@ export interface MachineParts {
   readonly vm: Vm;
   readonly memory: GuestMemory;
   readonly state: SharedState;
+  readonly marks: BootMarks | undefined;
   readonly vcpus: readonly VcpuHandle[];
   readonly ioWorkers: IoWorkerHandle[];
   /** Makes the I/O worker of that number, for a device that is added later and needs one of its own. */
@@ -194,6 +196,11 @@ export class Machine implements AsyncDisposable {
     const serial = this.devices.find(({ id }) => id === SERIAL_ID);
     if (serial === undefined) return new Uint8Array();
     return new SerialLog(this.#parts.state, serial).tail(serial.options["logSize"] as number);
+  }
+
+  /** How far the machine's start has got when, by time; empty unless the description asks for a boot timer. */
+  bootMarks(): readonly BootMark[] {
+    return this.#parts.marks?.read() ?? [];
   }
 
   /** Tells the guest the terminal's new size, in characters. */

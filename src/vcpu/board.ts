@@ -27,6 +27,8 @@ export interface BoardOwner {
   end(request: EndRequest, detail: number): void;
   /** A guest did something wrong. */
   warn(device: string, message: string): void;
+  /** The machine's start has got somewhere. */
+  mark(code: number): void;
 }
 
 interface Installed {
@@ -117,6 +119,10 @@ export class Board implements FrontContext {
 
   park(index: number, value: number, timeout: number): boolean {
     return this.#control.park(index, value, timeout);
+  }
+
+  mark(code: number): void {
+    this.#owner.mark(code);
   }
 
   warn(descriptor: DeviceDescriptor, message: string): void {

@@ -7,6 +7,7 @@
 /// <reference lib="deno.worker" />
 
 import { errorText } from "../base/errors.ts";
+import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import type { EndRequest } from "../devices/front.ts";
 import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
 import { Vcpu } from "../kvm/vcpu.ts";
@@ -40,21 +41,32 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   blockKicks();
   control.announce(threadId());
   const vcpu = Vcpu.borrow(start.vcpu);
-  const requests = new Requests();
+  const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
+  const requests = new Requests(marks);
   const board = new Board(state, start.table, control, requests);
   control.enter(VcpuState.ready);
   // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
+  if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
   return runVcpu({ vcpu, board, control, ended: () => requests.end_ });
 }
 
 /** What devices ask for during an exit of this vCPU. */
 class Requests implements BoardOwner {
   end_: LoopEnd | undefined;
+  readonly #marks: BootMarks | undefined;
+
+  constructor(marks: BootMarks | undefined) {
+    this.#marks = marks;
+  }
 
   end(request: EndRequest, detail: number): void {
     this.end_ ??= { cause: request satisfies EndCause, detail, text: "" };
+  }
+
+  mark(code: number): void {
+    this.#marks?.add(code);
   }
 
   warn(device: string, message: string): void {

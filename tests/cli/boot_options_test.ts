@@ -18,6 +18,7 @@ Deno.test("parseBootOptions() gives two vCPUs and 512 MiB by default", () => {
     onReboot: "exit",
     rig: "auto",
     verbose: false,
+    bootTimer: false,
     help: false,
   });
 });
@@ -26,7 +27,7 @@ Deno.test("parseBootOptions() reads every option", () => {
   const options = parseBootOptions([
     ...["--cpus", "8", "--memory", "2G", "--disk", "a,b.img", "--disk", "b.img,readonly"],
     ...["--cmdline", "nokaslr", "--kernel", "k", "--exec", "echo 'a\nb'", "--timeout", "30s"],
-    ...["--on-reboot", "restart", "--rig=never", "--verbose", "--help"],
+    ...["--on-reboot", "restart", "--rig=never", "--verbose", "--boot-timer", "--help"],
   ]);
   assertEquals(options, {
     cpus: 8,
@@ -40,6 +41,7 @@ Deno.test("parseBootOptions() reads every option", () => {
     onReboot: "restart",
     rig: "never",
     verbose: true,
+    bootTimer: true,
     help: true,
   });
 });
@@ -92,14 +94,16 @@ Deno.test("bootConfig() gives a command three channels of its own and no termina
 });
 
 Deno.test("taskOf() greets the one at the terminal, and gives a command nothing but itself", () => {
-  const { greeting } = taskOf({ exec: undefined, cpus: 2, memory: 2 ** 29 }, { hasKeys: true });
+  const shell = { exec: undefined, cpus: 2, memory: 2 ** 29, bootTimer: false };
+  const { greeting } = taskOf(shell, { hasKeys: true });
   assertEquals(
     greeting,
     ", 2 vCPUs, 512 MiB; `exit` powers off, Ctrl-A x quits, Ctrl-A h helps",
   );
-  const piped = taskOf({ exec: undefined, cpus: 1, memory: 2 ** 30 }, { hasKeys: false });
+  const piped = taskOf({ ...shell, cpus: 1, memory: 2 ** 30 }, { hasKeys: false });
   assertEquals(piped.greeting, ", 1 vCPU, 1024 MiB; `exit` powers off");
-  assertEquals(taskOf({ exec: "true", cpus: 1, memory: 1 }, undefined), { command: "true" });
+  const command = { ...shell, exec: "true", bootTimer: true };
+  assertEquals(taskOf(command, undefined), { command: "true", timer: true });
 });
 
 Deno.test("judge() takes an end before init reported in for a crash", () => {

@@ -23,6 +23,8 @@ export class RecordingContext implements FrontContext {
   readonly ends: (readonly [request: EndRequest, detail: number | undefined])[] = [];
   /** What guests were warned about. */
   readonly warnings: string[] = [];
+  /** Moments that were noted. */
+  readonly marks: number[] = [];
 
   constructor(state: SharedState = SharedState.create(16 * 1024)) {
     this.state = state;
@@ -43,6 +45,10 @@ export class RecordingContext implements FrontContext {
 
   park(_index: number, _value: number, _timeout: number): boolean {
     throw new Error("No chip waits");
+  }
+
+  mark(code: number): void {
+    this.marks.push(code);
   }
 
   warn(_descriptor: DeviceDescriptor, message: string): void {

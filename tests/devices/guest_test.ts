@@ -8,10 +8,12 @@ import {
   COM1_PORT,
   DEBUG_EXIT_PORT,
   I8042_COMMAND_PORT,
+  MARKER_PORT,
   PVPANIC_PORT,
   RTC_PORT,
 } from "../../src/arch/x86_64/layout.ts";
 import { bootGdt, pvhEntry } from "../../src/arch/x86_64/registers.ts";
+import { MARK } from "../../src/devices/boot_marks.ts";
 import type { MachineConfig } from "../../src/config/machine_config.ts";
 import { write } from "../../src/host/file.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
@@ -87,6 +89,23 @@ Deno.test("a guest reads the host's century from the clock", NEEDS, async () => 
   const guest = new Assembler().eax(0x32).out(RTC_PORT).eax(0).in(RTC_PORT + 1)
     .out(DEBUG_EXIT_PORT, 4);
   assertEquals((await outcomeOf(guest)).detail, 0x20);
+});
+
+Deno.test("a guest's start is timed, and the guest adds marks of its own", NEEDS, async () => {
+  const guest = new Assembler().eax(0x78).out(COM1_PORT).out(COM1_PORT)
+    .in(MARKER_PORT).out(MARKER_PORT).eax(MARK.init).out(MARKER_PORT).out(DEBUG_EXIT_PORT).spin();
+  await using machine = await build(tinyLoader(guest), { bootTimer: true });
+  await machine.run({ signal: AbortSignal.timeout(20_000) });
+  const { vmCreated, loaded, firstRun, serial, init } = MARK;
+  const codes = machine.bootMarks().map(({ code }) => code);
+  assertEquals(codes, [vmCreated, loaded, firstRun, serial, MARKER_PORT, init]);
+});
+
+Deno.test("a machine without a boot timer has no marks and no port for them", NEEDS, async () => {
+  const guest = new Assembler().in(MARKER_PORT).out(DEBUG_EXIT_PORT).spin();
+  await using machine = await build(tinyLoader(guest));
+  assertEquals((await machine.run({ signal: AbortSignal.timeout(20_000) })).detail, 0xff);
+  assertEquals(machine.bootMarks(), []);
 });
 
 /** A guest that sleeps, and whose handler of COM1's interrupt sends each byte back; `q` ends it. */

@@ -31,6 +31,30 @@ Deno.test(
   },
 );
 
+Deno.test("boot --boot-timer says when the guest's start got how far", NEEDS, async () => {
+  const { code, stdout, stderr } = await boot(["--boot-timer", "--verbose", "--exec", "echo here"]);
+  assertEquals([code, textOf(stdout)], [0, "here\n"]);
+  const [, table = ""] = textOf(stderr).split(
+    "Boot timer: ms since the start, ms since the row above\n",
+  );
+  const rows = table.trimEnd().split(/\r?\n/).map((line) =>
+    /^ +([\d.]+) +([\d.]+)  (.*)$/.exec(line)
+  );
+  assertEquals(rows.map((row) => row?.[3]), [
+    "process, to 10 ms",
+    "program loaded",
+    "VM created",
+    "kernel in memory",
+    "first KVM_RUN",
+    "first serial output",
+    "init",
+    "command or shell",
+    "guest's end",
+  ]);
+  const times = rows.map((row) => Number(row?.[1]));
+  assertEquals(times, times.toSorted((a, b) => a - b));
+});
+
 Deno.test("boot --exec copies from stdin to stdout as it comes", NEEDS, async () => {
   await using running = new RunningBoot(["--exec", "echo go; cat; echo over >&2; exit 255"]);
   await running.sees("go\n");

@@ -65,6 +65,7 @@ export class LoopBench implements Disposable {
     this.#control = new VcpuControl(state, state.allocate(VCPU_CONTROL_SIZE, "vCPU 0"));
     new DecodeTable(state, table).write([serial(state), entropy(state)]);
     this.#board = new Board(state, table, this.#control, {
+      mark: () => {},
       end: () => {},
       warn: (device, message) => {
         throw new Error(`${device}: ${message}`);

@@ -140,6 +140,8 @@ export class VirtioBench implements BackContext, FrontContext, Disposable {
     return Atomics.load(this.state.words, index) !== value;
   }
 
+  mark(_code: number): void {}
+
   warn(_descriptor: DeviceDescriptor, message: string): void {
     this.warnings.push(message);
   }

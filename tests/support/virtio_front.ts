@@ -92,6 +92,8 @@ export class FrontRig implements FrontContext {
     return !this.tooLate && Atomics.load(this.state.words, index) !== value;
   }
 
+  mark(_code: number): void {}
+
   warn(_descriptor: DeviceDescriptor, message: string): void {
     this.warnings.push(message);
   }

@@ -124,6 +124,7 @@ class WorkerRig implements AsyncDisposable {
       end: () => {},
       park: (index, value, timeout) =>
         Atomics.wait(this.state.words, index, value, timeout) !== "timed-out",
+      mark: () => {},
       warn: (_, message) => this.messages.push({ type: "warning", device: "front", text: message }),
     };
     const arena = new GuestArena(0x1_0000_0000 + at, 0x40000);

@@ -101,6 +101,8 @@ export const I8042_DATA_PORT = 0x60;
 export const I8042_COMMAND_PORT = 0x64;
 /** CMOS RTC: index; data is the next port. */
 export const RTC_PORT = 0x70;
+/** Boot timer: each byte written is a mark; Bochs' debug port. */
+export const MARKER_PORT = 0xe9;
 /** Debug exit: the value written is the machine's exit status. */
 export const DEBUG_EXIT_PORT = 0xf4;
 /** pvpanic's one register, QEMU's place for it. */
