@@ -38,7 +38,7 @@ Deno.test("boot --boot-timer says when the guest's start got how far", NEEDS, as
     "Boot timer: ms since the start, ms since the row above\n",
   );
   const rows = table.trimEnd().split(/\r?\n/).map((line) =>
-    /^ +([\d.]+) +([\d.]+)  (.*)$/.exec(line)
+    /^ +([\d.]+) +([\d.]+) {2}(.*)$/.exec(line)
   );
   assertEquals(rows.map((row) => row?.[3]), [
     "process, to 10 ms",
