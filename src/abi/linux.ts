@@ -167,6 +167,9 @@ export const Iovec = struct({ iov_base: "u64", iov_len: "u64" });
 export const UIO_MAXIOV = 1024;
 
 /** Signals; realtime signal numbers are the kernel's (34 and up are free in Deno). */
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGTERM = 15;
 export const SIG_BLOCK = 0;
 export const SIG_UNBLOCK = 1;
 export const SIG_SETMASK = 2;

@@ -36,22 +36,23 @@ export async function boot(args: readonly string[]): Promise<number> {
 
 async function bootWith(options: BootOptions): Promise<number> {
   const timer = options.bootTimer ? new BootTimer() : undefined;
-  using stop = new StopRequest((reason) => Deno.exit(statusOfEnd(reason, options)));
+  using stop = new StopRequest((reason) => Deno.exit(finish(reason, options)));
   const kvm = hostKvm();
   const inRig = options.rig === "always" || (options.rig === "auto" && kvm.kind !== "full");
   if (!inRig) requireFit(kvm);
-  const files = filesFromOutside() ?? await findFiles(options, stop);
+  const outside = filesFromOutside();
+  const files = outside ?? await findFiles(options, stop);
   if (files === undefined) return finish(stop.stop ?? { kind: "quit" }, options);
   if (!inRig) {
     const { runBootSession } = await import("./boot_session.ts");
-    return finish(await runBootSession({ options, files, stop, timer }), options);
+    // The Vireo outside counts from when it started us.
+    const spent = outside === undefined ? 0 : performance.now();
+    return finish(await runBootSession({ options, files, stop, spent, timer }), options);
   }
-  // From here on the signals are the other Vireo's.
-  stop[Symbol.dispose]();
   const reason = options.rig === "always" ? "as --rig=always says" : `since ${kvm.reason}`;
   say(`vireo: booting in the rig, a KVM that QEMU emulates, ${reason}`);
   const { bootInRig } = await import("./boot_in_rig.ts");
-  return await bootInRig(options, files);
+  return await bootInRig(options, files, stop) ?? finish(stop.stop ?? { kind: "quit" }, options);
 }
 
 /** In the rig, what the Vireo outside has found. */

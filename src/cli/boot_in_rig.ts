@@ -15,32 +15,47 @@ import { AGENT_COMMAND, BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootArguments, type BootOptions } from "./boot_options.ts";
 import { EXIT } from "./exit_status.ts";
 import { ProgressLine, say } from "./say.ts";
+import type { StopRequest } from "./stop_request.ts";
 
-/** Runs the command in a rig of its own. Gives its exit status, 3 (or 125 with a command) where there can be no rig. */
-export async function bootInRig(options: BootOptions, files: BootFiles): Promise<number> {
+/**
+ * Runs the command in a rig of its own. Gives its exit status, 3 (or 125 with a command) where there can be no rig; undefined where
+ * `stop` was asked for before the rig was up. From then on the signals are the command's.
+ */
+export async function bootInRig(
+  given: BootOptions,
+  foundFiles: BootFiles,
+  stop: StopRequest,
+): Promise<number | undefined> {
   // Told here what is wrong with a disk, not from within the rig after its start; and locked, which no lock in the rig can do.
-  using _disks = openResources(options, () => "--disk");
+  using _disks = openResources(given, () => "--disk");
+  const { options, files } = realPaths(given, foundFiles);
   const mounts = rigMounts(options, files);
   let rig: Rig;
   try {
     using progress = new ProgressLine();
     if (Deno.stderr.isTerminal()) progress.show("Starting the rig");
-    rig = await Rig.start({ ...OURSELVES.rig, mounts, progress: progress.show });
+    const { signal } = stop;
+    rig = await Rig.start({ ...OURSELVES.rig, mounts, progress: progress.show, signal });
   } catch (error) {
+    if (stop.stop !== undefined) return undefined;
     say(`vireo: Cannot start the rig: ${errorText(error)}`);
     return options.exec === undefined ? EXIT.kvm : EXIT.notTheCommand;
   }
   await using running = rig;
-  const status = runAttached(running, rigCommand(options), {
+  stop[Symbol.dispose]();
+  const { timeout } = options;
+  const attached = {
     cwd: OURSELVES.rig.project,
-    env: { [BOOT_FILES_VARIABLE]: JSON.stringify(absolute(files)) },
-  });
-  if (options.timeout === undefined) return await status;
-  return await Promise.race([status, lateStatus(options, options.timeout)]);
+    env: { [BOOT_FILES_VARIABLE]: JSON.stringify(files) },
+    ...(timeout === undefined ? {} : { deadline: AbortSignal.timeout(timeout) }),
+  };
+  const status = runAttached(running, rigCommand(options), attached);
+  if (timeout === undefined) return await status;
+  return await Promise.race([status, lateStatus(options, timeout)]);
 }
 
-/** How long the Vireo in the rig gets beyond --timeout: for its start, and for its output to be read, in ms. */
-const RIG_GRACE = 30_000;
+/** How long the Vireo in the rig gets beyond --timeout: to be started, to end the guest, and to be read, in ms. */
+const RIG_GRACE = 6000;
 
 /** The status of one that does not come back in time, since nobody reads its output. */
 async function lateStatus({ exec }: BootOptions, timeout: number): Promise<number> {
@@ -91,6 +106,20 @@ export function rigMounts(options: Pick<BootOptions, "disks">, files: BootFiles)
   return [...mounts.values()];
 }
 
-function absolute({ kernel, initrd, ownInit }: BootFiles): BootFiles {
-  return { kernel: resolve(kernel), initrd: resolve(initrd), ownInit };
+/** Behind links lie the files that the rig is to see: `/vmlinuz` is in /boot. */
+export function realPaths(
+  options: BootOptions,
+  { kernel, initrd, ownInit }: BootFiles,
+): { readonly options: BootOptions; readonly files: BootFiles } {
+  const disks = options.disks.map((disk) => ({ ...disk, path: realPath(disk.path) }));
+  const files = { kernel: realPath(kernel), initrd: realPath(initrd), ownInit };
+  return { options: { ...options, disks }, files };
+}
+
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    throw new VireoError("config", `Cannot find "${path}": ${errorText(error)}`, { cause: error });
+  }
 }

@@ -45,7 +45,7 @@ export interface BootOptions {
   readonly initrd: string | undefined;
   /** Command instead of the interactive shell. */
   readonly exec: string | undefined;
-  /** Milliseconds from the guest's start to its end at the latest. */
+  /** Milliseconds from the guest's start, or from when the rig is up, to the guest's end at the latest. */
   readonly timeout: number | undefined;
   readonly onReboot: OnReboot;
   readonly rig: RigChoice;
@@ -117,7 +117,9 @@ export const BOOT_OPTIONS: OptionTable<BootOptions> = {
   timeout: {
     flag: "--timeout",
     value: "TIME",
-    help: "Ends the guest after this time: 30s, 5m; seconds where no unit is given.",
+    help:
+      "Ends the guest so long after its start, in the rig after the rig's own: 30s, 5m; seconds " +
+      "where no unit is given.",
     initial: undefined,
     parse: (text) => parseDuration(text, "--timeout"),
   },

@@ -39,6 +39,8 @@ export interface BootSessionParts {
   readonly stop: StopRequest;
   /** Whom to tell how the start went, if anybody. */
   readonly timer?: BootTimer | undefined;
+  /** Milliseconds of `--timeout` that were over before. */
+  readonly spent: number;
 }
 
 /** What one guest has told us, from its start to its end. */
@@ -51,11 +53,11 @@ interface GuestReport {
 
 /** Runs a guest, again and again where it reboots and that is asked for. */
 export async function runBootSession(parts: BootSessionParts): Promise<BootEnd> {
-  const { options, stop } = parts;
+  const { options, stop, spent } = parts;
   using terminal = options.exec === undefined ? new Terminal() : undefined;
   const config = bootConfig(options, terminal);
   using resources = openDisks(config);
-  if (options.timeout !== undefined) stop.startTimeout(options.timeout);
+  if (options.timeout !== undefined) stop.startTimeout(Math.max(0, options.timeout - spent));
   for (;;) {
     const end = await runGuest({ ...parts, config: resources.config, resources, terminal });
     if (end.kind !== "reboot" || options.onReboot === "exit") return end;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SIGHUP, SIGINT, SIGTERM } from "../abi/linux.ts";
 import { ConfigError, type ErrorKind, VireoError } from "../base/errors.ts";
 
 /** Exit statuses by meaning. */
@@ -42,8 +43,8 @@ export const EXIT_ROWS: readonly { readonly left: string; readonly right: string
   },
 ];
 
-/** Numbers of the signals that end us in order (x86-64 Linux). */
-export const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** Numbers of the signals that end us in order. */
+export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
 
 const USAGE_KINDS: readonly ErrorKind[] = ["config", "range", "environment", "load_memory"];
 const KVM_KINDS: readonly ErrorKind[] = ["open", "compat"];

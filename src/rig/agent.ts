@@ -74,8 +74,7 @@ class Agent {
       // Known before the first await: the frames of its stdin follow at once.
       const run = new Run(this.#link, frame.run, request);
       this.#runs.set(frame.run, run);
-      const code = await run.finish();
-      await this.#link.sendJson(frame.run, FrameKind.Exit, { code });
+      await run.finish();
     } catch (error) {
       await this.#link.send(frame.run, FrameKind.Failed, encodeText(errorText(error)));
     } finally {

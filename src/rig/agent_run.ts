@@ -50,17 +50,17 @@ export class Run {
     ];
   }
 
-  /** Carries the output until the command has ended; its exit status. */
-  async finish(): Promise<number> {
+  /** Carries the output, and tells of the command's end when that comes, however much of the output nobody has taken yet. */
+  async finish(): Promise<void> {
     const carried = Promise.all(this.#outputs.map((output) => output.carry()));
     const status = await this.#child.status;
     this.#killGroup(this.#child.pid, "SIGKILL");
+    void this.#link.sendJson(this.#id, FrameKind.Exit, { code: status.code });
     this.#stdin?.abort().catch(() => {});
     const cleaning = setInterval(() => this.#outputs.forEach((o) => o.stopIfQuiet()), QUIET);
     await carried;
     clearInterval(cleaning);
     this.#terminal?.forget();
-    return status.code;
   }
 
   handle(frame: Frame): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SIGHUP, SIGINT, SIGTERM } from "../abi/linux.ts";
 import type { TerminalSize } from "./frame.ts";
 import type { RunOptions, Sink } from "./host_run.ts";
 import type { RunningCommand } from "./runner.ts";
@@ -22,10 +23,15 @@ export interface AttachOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds after which the command is killed and the call rejects. */
   readonly timeout?: number;
+  /** Fires when the command is to have ended: output that nobody takes then is not waited for. */
+  readonly deadline?: AbortSignal;
 }
 
-/** Signals that mean the command rather than us. */
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Signals that end a command, and mean it rather than us while it runs; by their numbers. */
+export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
+
+/** How long readers get for the last of the output of a command that was told to end, in ms. */
+const PATIENCE = 1000;
 
 /**
  * Runs a command on our own streams and gives its exit status. Where stdin and stdout are a terminal the command gets one
@@ -46,11 +52,36 @@ export async function runAttached(
     stderr: sinkOf(Deno.stderr),
     ...onTerminal ? { tty: Deno.consoleSize() } : {},
   });
+  // Where nobody reads the output, nobody waits for this any more.
+  running.ended.catch(() => {});
+  const interrupted = new AbortController();
   using handlers = new DisposableStack();
-  for (const signal of FORWARDED) listen(handlers, signal, () => running.kill(signal));
+  for (const [signal, number] of Object.entries(SIGNALS) as [Deno.Signal, number][]) {
+    listen(handlers, signal, () => {
+      running.kill(signal);
+      interrupted.abort(number);
+    });
+  }
   if (onTerminal) followTerminal(handlers, (size) => running.resize(size));
-  const { code } = await running.ended;
-  return code;
+  return await Promise.race([
+    running.ended.then(({ code }) => code),
+    statusWithoutReaders(running, interrupted.signal, options.deadline),
+  ]);
+}
+
+/** The status of a command that was told to end, whether or not somebody takes its output; or of the signal that came later. */
+async function statusWithoutReaders(
+  { exited }: RunningCommand,
+  interrupted: AbortSignal,
+  deadline?: AbortSignal,
+): Promise<number> {
+  const { code } = await exited;
+  const wasTold = interrupted.aborted || deadline?.aborted === true;
+  if (!wasTold) {
+    await new Promise((resolve) => interrupted.addEventListener("abort", resolve));
+  }
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  return wasTold ? code : 128 + interrupted.reason;
 }
 
 function followTerminal(handlers: DisposableStack, resize: (size: TerminalSize) => void): void {
@@ -67,7 +98,8 @@ function restoreTerminal(): void {
   }
 }
 
-function listen(handlers: DisposableStack, signal: Deno.Signal, handle: () => void): void {
+/** Listens to a signal until `handlers` is disposed. */
+export function listen(handlers: DisposableStack, signal: Deno.Signal, handle: () => void): void {
   Deno.addSignalListener(signal, handle);
   handlers.defer(() => Deno.removeSignalListener(signal, handle));
 }

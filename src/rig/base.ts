@@ -27,6 +27,8 @@ export interface PrepareOptions {
   readonly progress: (line: string) => void;
   /** Cache folder, `$XDG_CACHE_HOME/vireo` or `~/.cache/vireo` if absent. */
   readonly cache?: string;
+  /** Gives up when aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a rig starts from, as paths. */
@@ -78,14 +80,14 @@ const REVISION = 1;
  * @throws VireoError `environment` that names the command to install what is missing
  */
 export async function prepareRig(options: PrepareOptions): Promise<RigBase> {
-  await installPrograms(options.progress);
+  await installPrograms(options.progress, options.signal);
   const cache = options.cache ?? defaultCacheFolder();
   const packages = await fetchPackages(await packageNames(), { ...options, cache });
   const folder = join(cache, "rig");
   const target = join(folder, await keyOf(packages.values()));
   if (!await exists(target)) {
     using _lock = await FolderLock.take(folder);
-    if (!await exists(target)) await build(folder, target, packages, options.progress);
+    if (!await exists(target)) await build(folder, target, packages, options);
   }
   return baseIn(target);
 }
@@ -117,16 +119,20 @@ async function build(
   folder: string,
   target: string,
   packages: Map<string, FetchedPackage>,
-  progress: (line: string) => void,
+  { progress, signal }: PrepareOptions,
 ): Promise<void> {
   progress("Building the rig");
   await removeTemporary(folder);
   const draft = await makeTemporary(folder);
   const { kernel, initramfs, root } = baseIn(draft);
   await Deno.mkdir(root);
-  for (const fetched of packages.values()) await run("cp", ["-al", `${fetched.root}/.`, root]);
+  for (const fetched of packages.values()) {
+    signal?.throwIfAborted();
+    await run("cp", ["-al", `${fetched.root}/.`, root]);
+  }
   const release = await completeRoot(root);
   progress("Unpacking the rig's kernel");
+  signal?.throwIfAborted();
   const image = join(root, "boot", `vmlinuz-${release}`);
   await Deno.writeFile(kernel, await extractVmlinux(await Deno.readFile(image), image));
   await Deno.writeFile(initramfs, writeCpio(await initramfsEntries(root, release)));

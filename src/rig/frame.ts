@@ -26,7 +26,7 @@ export const FrameKind = {
   Signal: 6,
   /** {@link TerminalSize} as JSON. */
   Resize: 7,
-  /** Agent to host, {@link ExitReport} as JSON: the command has ended and all of its output was sent. */
+  /** Agent to host, {@link ExitReport} as JSON: the command has ended. The rest of its output may come after this. */
   Exit: 8,
   /** Agent to host, text: the command could not be started. */
   Failed: 9,
@@ -168,6 +168,17 @@ export class FrameSplitter {
     }
     const end = at + HEADER + length;
     return end <= this.#length ? end : undefined;
+  }
+}
+
+/** Tells a run's last frame: of its Exit and the ends of its two outputs the one that comes last, or Failed. */
+export class LastFrame {
+  #awaited = 3;
+
+  /** Takes note of a frame from the agent; whether none follows it. */
+  is({ kind }: Frame): boolean {
+    if (kind === FrameKind.Exit || kind === FrameKind.End) this.#awaited--;
+    return kind === FrameKind.Failed || this.#awaited === 0;
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type Frame,
   FrameKind,
   type FrameLink,
+  LastFrame,
   sendData,
   SendWindow,
   type StartRequest,
@@ -50,7 +51,9 @@ export class HostRun {
   readonly #id: number;
   readonly #options: RunOptions;
   readonly #window = new SendWindow();
+  readonly #exited = Promise.withResolvers<ExitReport>();
   readonly #ended = Promise.withResolvers<ExitReport>();
+  readonly #last = new LastFrame();
   readonly #outputs = new Map<number, Promise<void>>();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -64,6 +67,12 @@ export class HostRun {
       this.#timer = setTimeout(() => this.#giveUp(timeoutError(timeout)), timeout);
     }
     options.signal?.addEventListener("abort", this.#abort);
+    // Most wait for the output too, and hear of a failure there.
+    this.#exited.promise.catch(() => {});
+  }
+
+  get exited(): Promise<ExitReport> {
+    return this.#exited.promise;
   }
 
   get ended(): Promise<ExitReport> {
@@ -80,6 +89,7 @@ export class HostRun {
 
   fail(error: unknown): void {
     this.#settle();
+    this.#exited.reject(error);
     this.#ended.reject(error);
   }
 
@@ -122,12 +132,13 @@ export class HostRun {
         this.#window.close();
         break;
       case FrameKind.Exit:
-        void this.#finish(JSON.parse(decodeText(frame.payload)));
+        this.#exited.resolve(JSON.parse(decodeText(frame.payload)));
         break;
       case FrameKind.Failed:
         this.fail(new VireoError("environment", decodeText(frame.payload)));
         break;
     }
+    if (this.#last.is(frame)) void this.#finish();
   }
 
   readonly #abort = (): void => this.#giveUp(this.#options.signal?.reason);
@@ -155,10 +166,10 @@ export class HostRun {
     }
   }
 
-  async #finish(report: ExitReport): Promise<void> {
+  async #finish(): Promise<void> {
     await Promise.all(this.#outputs.values());
     this.#settle();
-    this.#ended.resolve(report);
+    this.#ended.resolve(this.#exited.promise);
   }
 
   #settle(): void {

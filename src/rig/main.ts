@@ -6,7 +6,7 @@
 
 import { errorText, VireoError } from "../base/errors.ts";
 import { dirname } from "../std/path.ts";
-import { runAttached } from "./attach.ts";
+import { listen, runAttached, SIGNALS } from "./attach.ts";
 import { Rig } from "./rig.ts";
 import { Runner } from "./runner.ts";
 
@@ -34,13 +34,23 @@ interface Arguments {
 async function main(args: readonly string[]): Promise<number> {
   try {
     const parsed = parseArguments(args);
-    const verb = VERBS[parsed.verb];
+    const verb = Object.hasOwn(VERBS, parsed.verb) ? VERBS[parsed.verb] : undefined;
     if (verb) return await verb(parsed);
     say(USAGE.trimEnd());
     return parsed.verb === "--help" ? 0 : 2;
   } catch (error) {
     say(errorText(error));
-    return OWN_FAILURE;
+    return error instanceof Interrupted ? 128 + SIGNALS[error.signal] : OWN_FAILURE;
+  }
+}
+
+/** A signal ended us before there was a command that it could mean. */
+class Interrupted extends VireoError {
+  readonly signal: keyof typeof SIGNALS;
+
+  constructor(signal: keyof typeof SIGNALS) {
+    super("environment", `Ended by ${signal}`);
+    this.signal = signal;
   }
 }
 
@@ -77,14 +87,15 @@ async function runOnce({ options, command }: Arguments): Promise<number> {
 
 async function serve({ options }: Arguments): Promise<number> {
   await using rig = await startRig(options);
+  const stopped = Promise.withResolvers<undefined>();
+  using handlers = new DisposableStack();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    listen(handlers, signal, () => stopped.resolve(undefined));
+  }
   const path = socketPath(options);
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await Deno.remove(path).catch(() => {});
   using listener = Deno.listen({ transport: "unix", path });
-  const stopped = Promise.withResolvers<undefined>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => stopped.resolve(undefined));
-  }
   void acceptClients(listener, rig);
   say(`The rig is up; run commands in it with exec --socket ${path}`);
   const failure = await Promise.race([rig.closed, stopped.promise]);
@@ -120,9 +131,15 @@ async function execute({ options, command }: Arguments): Promise<number> {
 async function startRig(options: ReadonlyMap<string, string>): Promise<Rig> {
   const cpus = options.get("--cpus");
   const memory = options.get("--memory");
+  const interrupted = new AbortController();
+  using handlers = new DisposableStack();
+  for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
+    listen(handlers, signal, () => interrupted.abort(new Interrupted(signal)));
+  }
   return await Rig.start({
     project: Deno.cwd(),
     progress: say,
+    signal: interrupted.signal,
     ...cpus === undefined ? {} : { cpus: Number(cpus) },
     ...memory === undefined ? {} : { memory },
   });

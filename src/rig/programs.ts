@@ -20,17 +20,20 @@ const PROGRAMS: readonly (readonly [program: string, packageName: string])[] = [
  *
  * @throws VireoError `environment` with the command to type, where they are not and we are not root, or apt fails
  */
-export async function installPrograms(progress: (line: string) => void): Promise<void> {
+export async function installPrograms(
+  progress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;
   const install = ["install", "-y", "--no-install-recommends", ...missing];
   const command = `apt-get ${install.join(" ")}`;
   if (Deno.uid() !== 0) throw missingError(missing, `run: sudo ${command}`);
   progress(`Installing for the rig: ${command}`);
-  if (await apt(install) === undefined) return;
+  if (await apt(install, signal) === undefined) return;
   progress("Fetching Debian's package lists: apt-get update");
-  await apt(["update"]);
-  const complaint = await apt(install);
+  await apt(["update"], signal);
+  const complaint = await apt(install, signal);
   if (complaint !== undefined) throw missingError(missing, `${command}: ${complaint}`);
 }
 
@@ -61,11 +64,13 @@ function isInstalled(program: string): boolean {
 }
 
 /** Runs apt-get; its complaint if it fails. */
-async function apt(args: readonly string[]): Promise<string | undefined> {
+async function apt(args: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
+  const options = { onLine: () => {}, ...signal === undefined ? {} : { signal } };
   try {
-    const { status, stderr } = await runCommand("apt-get", ["-qq", ...args], { onLine: () => {} });
+    const { status, stderr } = await runCommand("apt-get", ["-qq", ...args], options);
     return status === 0 ? undefined : stderr;
   } catch (error) {
+    signal?.throwIfAborted();
     return errorText(error);
   }
 }

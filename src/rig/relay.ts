@@ -4,7 +4,14 @@
  * @module
  */
 
-import { encodeText, type Frame, FrameKind, type FrameLink, StreamName } from "./frame.ts";
+import {
+  encodeText,
+  type Frame,
+  FrameKind,
+  type FrameLink,
+  LastFrame,
+  StreamName,
+} from "./frame.ts";
 
 /** Carries the runs of one client over another runner's link: same frames, other numbers. */
 export class Relay {
@@ -13,6 +20,7 @@ export class Relay {
   readonly #relays: Map<number, Relay>;
   readonly #toAgent = new Map<number, number>();
   readonly #toClient = new Map<number, number>();
+  readonly #last = new Map<number, LastFrame>();
 
   /**
    * @param client link to the client
@@ -39,7 +47,7 @@ export class Relay {
     const id = this.#toClient.get(frame.run);
     if (id === undefined) return;
     void this.#client.send(id, frame.kind, frame.payload);
-    if (frame.kind === FrameKind.Exit || frame.kind === FrameKind.Failed) this.#forget(frame.run);
+    if (this.#last.get(frame.run)?.is(frame)) this.#forget(frame.run);
   }
 
   fail(run: number, text: string): void {
@@ -51,6 +59,7 @@ export class Relay {
       const id = allocate();
       this.#toAgent.set(frame.run, id);
       this.#toClient.set(id, frame.run);
+      this.#last.set(id, new LastFrame());
       this.#relays.set(id, this);
     }
     const id = this.#toAgent.get(frame.run);
@@ -69,6 +78,7 @@ export class Relay {
 
   #forget(id: number): void {
     this.#relays.delete(id);
+    this.#last.delete(id);
     this.#toAgent.delete(this.#toClient.get(id) ?? 0);
     this.#toClient.delete(id);
   }

@@ -41,6 +41,7 @@ export class Rig implements AsyncDisposable {
   readonly #folder: string;
   readonly #qemu: Qemu;
   readonly #listener: Deno.UnixListener;
+  readonly #removeFolder: () => void;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #connection: Deno.UnixConn | undefined;
   #runner: Runner | undefined;
@@ -49,12 +50,18 @@ export class Rig implements AsyncDisposable {
 
   /** Starts QEMU on what {@link prepareRig} gave. */
   private constructor(base: RigBase, options: RigOptions) {
-    this.#folder = Deno.makeTempDirSync({ prefix: "vireo-rig-" });
+    using stack = new DisposableStack();
+    const folder = this.#folder = Deno.makeTempDirSync({ prefix: "vireo-rig-" });
+    this.#removeFolder = () => removeFolder(folder);
+    stack.defer(this.#removeFolder);
+    // Whoever leaves by Deno.exit while the rig starts leaves nothing behind either.
+    addEventListener("unload", this.#removeFolder);
     const mounts = mountsOf(options);
     Deno.mkdirSync(`${this.#folder}/shared`);
     Deno.writeTextFileSync(`${this.#folder}/shared/init`, scriptOf(options, mounts));
     const socket = `${this.#folder}/agent.sock`;
-    this.#listener = Deno.listen({ transport: "unix", path: socket });
+    const listener = this.#listener = Deno.listen({ transport: "unix", path: socket });
+    stack.defer(() => close(listener));
     this.#qemu = new Qemu({
       base,
       cpus: options.cpus ?? 2,
@@ -65,17 +72,29 @@ export class Rig implements AsyncDisposable {
       monitor: `${this.#folder}/monitor.sock`,
       console: `${this.#folder}/console.log`,
     });
+    stack.move();
   }
 
-  /** Builds what the cache lacks, starts L1 and waits for its agent: 3 s where the cache is warm, 120 s at most. */
+  /**
+   * Builds what the cache lacks, starts L1 and waits for its agent: 3 s where the cache is warm, 120 s at most. Rejects with the
+   * reason of `options.signal` when that fires, and then leaves neither a process nor a file outside of the cache.
+   */
   static async start(options: RigOptions): Promise<Rig> {
-    const rig = new Rig(await prepareRig(options), options);
+    const base = await prepareRig(options);
+    options.signal?.throwIfAborted();
+    const rig = new Rig(base, options);
+    const abort = () => void rig.#qemu[Symbol.asyncDispose]();
+    options.signal?.addEventListener("abort", abort);
     try {
       await rig.#connect();
+      options.signal?.throwIfAborted();
       return rig;
     } catch (error) {
       await rig[Symbol.asyncDispose]();
+      options.signal?.throwIfAborted();
       throw error;
+    } finally {
+      options.signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -117,15 +136,12 @@ export class Rig implements AsyncDisposable {
     this.#monitor?.[Symbol.dispose]();
     close(this.#connection);
     close(this.#listener);
-    this.#removeFolder();
+    this.#letGoOfFolder();
   }
 
-  #removeFolder(): void {
-    try {
-      Deno.removeSync(this.#folder, { recursive: true });
-    } catch {
-      // It is gone already.
-    }
+  #letGoOfFolder(): void {
+    removeEventListener("unload", this.#removeFolder);
+    this.#removeFolder();
   }
 
   #running(): Runner {
@@ -150,7 +166,7 @@ export class Rig implements AsyncDisposable {
       this.#monitor = new Monitor(await Deno.connect({ transport: "unix", path }));
       await runner.ready;
       // L1 has read what it needs of it: nothing of ours is left behind, whatever we die of.
-      this.#removeFolder();
+      this.#letGoOfFolder();
       await Promise.race([runner.heartbeat.synchronize(), runner.closed]);
       this.#heartbeat = setInterval(() => this.#beat(runner), PING_INTERVAL);
       Deno.unrefTimer(this.#heartbeat);
@@ -212,6 +228,14 @@ function isFolder(path: string): boolean {
     return Deno.statSync(path).isDirectory;
   } catch {
     return false;
+  }
+}
+
+function removeFolder(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch {
+    // It is gone already.
   }
 }
 

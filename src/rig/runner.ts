@@ -19,7 +19,9 @@ import { Relay } from "./relay.ts";
 
 /** A command that was started. */
 export interface RunningCommand {
-  /** How it ended. */
+  /** How it ended, as soon as it has: some of its output may not have been taken yet. */
+  readonly exited: Promise<ExitReport>;
+  /** How it ended, when all of its output has been taken. */
   readonly ended: Promise<ExitReport>;
   /** Sends a signal to its process group. */
   kill(signal: Deno.Signal): void;
@@ -73,6 +75,7 @@ export class Runner {
     run.begin(command);
     const ended = run.ended.finally(() => this.#runs.delete(id));
     return {
+      exited: run.exited,
       ended,
       kill: (signal) => run.kill(signal),
       resize: (size) => run.resize(size),

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
 import { bootArguments, bootHelp, parseBootOptions } from "../../src/cli/boot_options.ts";
 import { bootConfig, judge, taskOf } from "../../src/cli/boot_session.ts";
-import { rigMounts } from "../../src/cli/boot_in_rig.ts";
+import { realPaths, rigMounts } from "../../src/cli/boot_in_rig.ts";
 import { statusOfEnd } from "../../src/cli/boot.ts";
 
 Deno.test("parseBootOptions() gives two vCPUs and 512 MiB by default", () => {
@@ -159,6 +159,26 @@ Deno.test("rigMounts() brings the folders of all that is booted", () => {
     { path: "/cache", mode: "constant" },
     { path: "/d", mode: "shared" },
   ]);
+});
+
+Deno.test("realPaths() finds what lies behind links, such as /vmlinuz", async () => {
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  await Deno.mkdir(`${folder}/boot`);
+  await Deno.writeTextFile(`${folder}/boot/vmlinuz-6.1`, "");
+  await Deno.symlink("boot/vmlinuz-6.1", `${folder}/vmlinuz`);
+  const link = `${folder}/vmlinuz`;
+  const given = parseBootOptions(["--disk", `${link},readonly`]);
+  const { options, files } = realPaths(given, { kernel: link, initrd: link, ownInit: false });
+  await Deno.remove(folder, { recursive: true });
+  const path = `${folder}/boot/vmlinuz-6.1`;
+  assertEquals(files, { kernel: path, initrd: path, ownInit: false });
+  assertEquals(options, { ...given, disks: [{ path, readonly: true }] });
+  assertEquals(rigMounts(options, files).map((mount) => mount.path), [`${folder}/boot`]);
+  assertThrows(
+    () => realPaths(given, { kernel: link, initrd: link, ownInit: true }),
+    VireoError,
+    `Cannot find "${link}"`,
+  );
 });
 
 Deno.test("rigMounts() refuses folders that the rig has itself", () => {

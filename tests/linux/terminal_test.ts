@@ -12,15 +12,18 @@ const PROMPT = /:~# /;
 class TerminalSession implements AsyncDisposable {
   readonly running: RunningBoot;
 
-  constructor(options: readonly string[] = []) {
-    const command = [...BOOT, ...options].map((word) => `'${word}'`).join(" ");
+  constructor(options: readonly string[] = [], boot: readonly string[] = BOOT) {
+    const command = [...boot, ...options].map((word) => `'${word}'`).join(" ");
     const show = 'echo "state=$(stty -g)."';
     const script = [
+      // Ctrl-C is for boot: the shell beside it lives on to tell how that ended.
+      "trap : INT",
       'stty rows 37 cols 101; echo "terminal=$(tty)."',
       show,
       `sh -c 'echo "pid=$$."; exec "$@"' sh ${command}`,
       'echo "code=$?."',
       show,
+      'echo "modes=$(stty -a | tr "\\n" " ")."',
     ].join("; ");
     const program = ["script", "-qfec", script, "/dev/null"] as const;
     this.running = new RunningBoot([], { command: program });
@@ -81,26 +84,81 @@ Deno.test(
   },
 );
 
-/** What is typed, or done to the process, and how boot ends. */
-const ENDS = [
-  { what: "the guest's panic", line: "echo c > /proc/sysrq-trigger", code: "4" },
-  { what: "SIGTERM", signal: "SIGTERM", code: "143" },
-  { what: "SIGINT", signal: "SIGINT", code: "130" },
-  { what: "--timeout", options: ["--timeout", "1s"], code: "5" },
-] as const;
+/** Boot with a worker that throws instead of one of Vireo's own. */
+function bootWithThrowing(worker: string): readonly string[] {
+  const program = new URL("./throwing_boot.ts", import.meta.url).pathname;
+  return [Deno.execPath(), "run", "-A", "--no-check", program, worker];
+}
 
-for (const { what, code, ...how } of ENDS) {
-  Deno.test(`boot leaves its terminal as it was after ${what}`, NEEDS, async () => {
-    await using session = new TerminalSession("options" in how ? how.options : []);
-    const before = await session.value("state");
+/** How boot is brought to its end, and its exit code. */
+interface TerminalEnd {
+  readonly what: string;
+  readonly options?: readonly string[];
+  readonly boot?: readonly string[];
+  readonly act?: (session: TerminalSession) => Promise<void>;
+  readonly code: string;
+}
+
+function atPrompt(signal: Deno.Signal): (session: TerminalSession) => Promise<void> {
+  return async (session) => {
     const pid = Number(await session.value("pid"));
-    if ("line" in how) await session.enter(how.line);
-    if ("signal" in how) {
-      await session.running.sees(PROMPT);
-      Deno.kill(pid, how.signal);
-    }
+    await session.running.sees(PROMPT);
+    Deno.kill(pid, signal);
+  };
+}
+
+const ENDS: readonly TerminalEnd[] = [
+  { what: "the shell's exit", act: (session) => session.enter("exit"), code: "0" },
+  {
+    what: "the guest's panic",
+    act: (session) => session.enter("echo c > /proc/sysrq-trigger"),
+    code: "4",
+  },
+  {
+    what: "a shutdown of the guest's CPU",
+    options: ["--cmdline", "reboot=triple"],
+    act: (session) => session.enter("reboot -f"),
+    code: "4",
+  },
+  { what: "SIGTERM", act: atPrompt("SIGTERM"), code: "143" },
+  { what: "SIGINT", act: atPrompt("SIGINT"), code: "130" },
+  { what: "SIGHUP", act: atPrompt("SIGHUP"), code: "129" },
+  {
+    what: "Ctrl-C",
+    options: ["--exec", "echo $((6 * 7))-up; sleep 1000"],
+    act: async ({ running }) => {
+      await running.sees("42-up");
+      await running.type("\x03");
+    },
+    code: "130",
+  },
+  { what: "--timeout", options: ["--timeout", "1s"], code: "5" },
+  {
+    what: "an uncaught error in a vCPU's worker",
+    boot: bootWithThrowing("vcpu_worker"),
+    code: "1",
+  },
+  {
+    what: "an uncaught error in the I/O worker",
+    boot: bootWithThrowing("io_worker"),
+    code: "1",
+  },
+];
+
+for (const { what, options, boot, act, code } of ENDS) {
+  Deno.test(`boot leaves its terminal as it was after ${what} (row 3.10)`, NEEDS, async () => {
+    await using session = new TerminalSession(options, boot);
+    const before = await session.value("state");
+    await act?.(session);
     assertEquals(await session.value("code"), code);
     assertEquals(await session.value("state"), before);
+    const modes = (await session.value("modes")).split(/[\s;]+/);
+    assertEquals(modes.filter((mode) => /^-?(icanon|echo|isig|opost)$/.test(mode)).sort(), [
+      "echo",
+      "icanon",
+      "isig",
+      "opost",
+    ]);
   });
 }
 

@@ -109,6 +109,28 @@ Deno.test("RunningCommand.kill() reaches the whole process group", gate, async (
   assertEquals((await running.ended).code, 143);
 });
 
+Deno.test(
+  "RunningCommand.exited tells of the command's end although nobody takes its output",
+  gate,
+  async () => {
+    await using agent = await LocalAgent.start();
+    const taken = Promise.withResolvers<void>();
+    const running = agent.runner.start(
+      ["sh", "-c", "yes & sleep 0.3; exit 9"],
+      new Capture().options({ stdout: () => taken.promise }),
+    );
+    let isAllTaken = false;
+    const ended = running.ended.then((report) => {
+      isAllTaken = true;
+      return report;
+    });
+    assertEquals((await running.exited).code, 9);
+    assertEquals(isAllTaken, false);
+    taken.resolve();
+    assertEquals((await ended).code, 9);
+  },
+);
+
 Deno.test("what a command leaves behind in its process group is killed", gate, async () => {
   const { stdout } = await shell("sleep 1000 & echo $!");
   const state = await Deno.readTextFile(`/proc/${stdout.trim()}/stat`).catch(() => "gone");

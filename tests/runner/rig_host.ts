@@ -39,7 +39,7 @@ export class RigHost implements TestHost {
   ): Promise<Part> {
     const folder = await Deno.makeTempDir({ prefix: "vireo-rig-report-" });
     try {
-      await using rig = await startRig(folder);
+      await using rig = await startRig(folder, signal);
       return await body(new RigHost(rig, folder, signal));
     } catch (error) {
       return withoutRig(part, error);
@@ -76,13 +76,14 @@ export class RigHost implements TestHost {
   }
 }
 
-async function startRig(folder: string): Promise<Rig> {
+async function startRig(folder: string, signal: AbortSignal): Promise<Rig> {
   const start = performance.now();
   const cache = defaultCacheFolder();
   await makeFolder(cache);
   const rig = await Rig.start({
     project: ROOT,
     progress: say,
+    signal,
     // Cached there, since nothing of it may change below the tests: a third less time for each of Deno's isolates.
     mounts: [
       { path: ROOT, mode: "scratch" },

@@ -1,0 +1,41 @@
+/** `boot` in the rig, seen from outside of it: what holds however little its output is read. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BOOT, RunningBoot } from "../linux/boot_command.ts";
+import { requirement } from "../support/require.ts";
+
+const NEEDS = requirement("qemu", "xz");
+const [DENO, ...ARGUMENTS] = BOOT;
+const IN_RIG = [DENO, ...ARGUMENTS.slice(0, -1), "--rig=always"] as const;
+
+/** A boot in the rig whose command fills its stdout, which nobody reads; resolves when the first of it has come. */
+async function stuckBoot(...options: readonly string[]): Promise<RunningBoot> {
+  const how = { command: IN_RIG, stdin: "null", stdout: "kept" } as const;
+  const running = new RunningBoot(["--exec", "yes", ...options], how);
+  const reader = running.unread.getReader();
+  await reader.read();
+  reader.releaseLock();
+  return running;
+}
+
+Deno.test("boot in the rig keeps its --timeout while its output is stuck", NEEDS, async () => {
+  const limit = 20_000;
+  await using running = await stuckBoot("--timeout", `${limit}ms`);
+  const seen = performance.now();
+  const { code, stderr } = await running.end();
+  const took = performance.now() - seen;
+  const said = new TextDecoder().decode(stderr);
+  assertEquals(code, 125, said);
+  assertMatch(said, /No end within --timeout of 20 s/);
+  // It began to count before there was output, and has a margin of six seconds.
+  assert(took < limit + 10_000, `it took ${took} ms`);
+});
+
+Deno.test("boot in the rig ends at a signal while its output is stuck", NEEDS, async () => {
+  await using running = await stuckBoot();
+  running.kill("SIGTERM");
+  const { code, stderr } = await running.end();
+  const said = new TextDecoder().decode(stderr);
+  assertEquals(code, 128 + 15, said);
+  assertMatch(said, /Ended by SIGTERM/);
+});
