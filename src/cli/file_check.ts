@@ -5,7 +5,7 @@
  */
 
 import { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFDIR } from "../abi/linux.ts";
-import { errnoText, errorText, SystemError } from "../base/errors.ts";
+import { ConfigError, errnoText, errorText, SystemError } from "../base/errors.ts";
 import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
 import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
@@ -51,10 +51,11 @@ function attempt(
     check(path);
     return [];
   } catch (error) {
+    const found = error instanceof ConfigError ? error.path : key;
     const problem = error instanceof SystemError
       ? `It cannot be opened: ${errnoText(error.errno)}`
-      : errorText(error).replace(`${key}: `, "");
-    return [{ key, value: JSON.stringify(path), problem, allowed }];
+      : errorText(error).replace(`${found}: `, "");
+    return [{ key: found, value: JSON.stringify(path), problem, allowed }];
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { CpuFeatureName } from "./cpu_features.ts";
+import type { DiskCache } from "./machine_config.ts";
 
 /** Where a serial port or console is connected to. */
 export type ConsoleBackend = "stdio" | "pty" | "file" | "none";
@@ -27,6 +28,7 @@ export interface DiskDescription {
   readonly readonly: boolean;
   /** What VIRTIO_BLK_T_GET_ID gives. */
   readonly serial: string;
+  readonly cache: DiskCache;
 }
 
 /** A machine, with every default filled in and every path absolute. Names are those of the file. */

@@ -8,6 +8,12 @@
 import { ConfigError } from "../base/errors.ts";
 import type { CpuFeatureName } from "./cpu_features.ts";
 
+/**
+ * How a disk's writes reach the host's medium. `writeback`: with the guest's next flush. `writethrough`: each before it ends.
+ * `none`: as `writeback`, past the host's page cache. `unsafe`: whenever the host likes.
+ */
+export type DiskCache = "writeback" | "writethrough" | "none" | "unsafe";
+
 /** A raw disk image. */
 export interface DiskConfig {
   /** Name of its device; `disk0` and so on where absent. */
@@ -18,6 +24,8 @@ export interface DiskConfig {
   readonly readonly?: boolean;
   /** What the guest reads by VIRTIO_BLK_T_GET_ID, at most 20 bytes; the disk's id where absent. */
   readonly serial?: string;
+  /** `writeback` where absent. */
+  readonly cache?: DiskCache;
 }
 
 /** An empty disk that is gone with the machine. */
@@ -30,6 +38,8 @@ export interface ScratchDiskConfig {
   readonly readonly?: boolean;
   /** What the guest reads by VIRTIO_BLK_T_GET_ID, at most 20 bytes; the disk's id where absent. */
   readonly serial?: string;
+  /** `writeback` where absent. */
+  readonly cache?: DiskCache;
 }
 
 /** How vCPUs are grouped; the product is the number of all that there may be. */

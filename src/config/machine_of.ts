@@ -39,8 +39,8 @@ export function machineOf(description: Description, backends: Backends): Partial
   };
 }
 
-function diskOf({ id, path, size, readonly, serial }: DiskDescription) {
-  const disk = { id, readonly, serial };
+function diskOf({ id, path, size, readonly, serial, cache }: DiskDescription) {
+  const disk = { id, readonly, serial, cache };
   const named: DiskConfig | ScratchDiskConfig = path === undefined
     ? { ...disk, size: size ?? 0 }
     : { ...disk, path };

@@ -249,6 +249,14 @@ export const KEYS: readonly KeyRow[] = [
     help: "The serial number that the guest reads.",
   },
   {
+    path: "disk[].cache",
+    type: "choice",
+    choices: ["writeback", "writethrough", "none", "unsafe"],
+    initial: "writeback",
+    help: "When writes reach the medium: at the guest's next flush; each before it ends; at a " +
+      "flush too, and past the host's page cache; or whenever the host likes, with flushes ignored.",
+  },
+  {
     path: "console.backend",
     type: "choice",
     choices: CONSOLES,

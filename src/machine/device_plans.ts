@@ -119,14 +119,23 @@ function diskPlan(
   const image = resources.disks[index];
   if (image === undefined) throw new VireoError("internal", `Disk ${index} was not opened`);
   const id = disk.id ?? `disk${index}`;
-  const { size, readonly } = image;
+  const { size, readonly, direct } = image;
+  const writeback = disk.cache !== "writethrough";
+  const limits = { size, readonly, discard: !readonly };
   const engine = ioUringAvailable() ? "io_uring" : "blocking";
   return virtioMmioPlan({
     id,
     device: "blk",
-    spec: blkSpec({ size, readonly, discard: !readonly }),
-    fds: { image: image.fd.number },
-    options: { size, readonly, discard: !readonly, serial: disk.serial ?? id.slice(0, 20), engine },
+    spec: blkSpec(limits, writeback),
+    fds: { image: image.fd.number, direct: direct?.fd ?? -1 },
+    options: {
+      ...limits,
+      serial: disk.serial ?? id.slice(0, 20),
+      engine,
+      writeback,
+      unsafe: disk.cache === "unsafe",
+      alignment: direct?.alignment ?? 0,
+    },
     blocking: engine === "blocking",
   });
 }

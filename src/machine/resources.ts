@@ -8,7 +8,7 @@
 import { ConfigError, errorText } from "../base/errors.ts";
 import type { DiskConfig, MachineConfig, ScratchDiskConfig } from "../config/machine_config.ts";
 import type { Fd } from "../host/fd.ts";
-import { type DiskImage, openImage } from "../storage/open_image.ts";
+import { type DiskImage, openImage, type OpenImageOptions } from "../storage/open_image.ts";
 import { openMemoryFile } from "./guest_ram.ts";
 
 /** Everything opened for one machine description. */
@@ -48,15 +48,12 @@ export function openResources(
  */
 export function openDisk(disk: DiskConfig | ScratchDiskConfig, where: string): DiskImage {
   const { readonly = false } = disk;
-  if ("size" in disk) return openScratch(disk.size, { readonly, where });
-  return openImage(disk.path, { readonly, where });
+  const options = { readonly, where, direct: disk.cache === "none" };
+  return "size" in disk ? openScratch(disk.size, options) : openImage(disk.path, options);
 }
 
 /** An image whose file has no name any more as soon as it is open. */
-function openScratch(
-  size: number,
-  options: { readonly readonly: boolean; readonly where: string },
-): DiskImage {
+function openScratch(size: number, options: OpenImageOptions): DiskImage {
   const path = scratchFile(size, options.where);
   try {
     return openImage(path, options);

@@ -14,21 +14,22 @@ import {
 } from "../abi/linux.ts";
 import { fallocate, fdatasync, preadv, pwritev } from "../host/file.ts";
 import type { Disk, DiskCompletion, DiskRequest } from "./disk.ts";
+import type { ImageFile } from "./image_file.ts";
 
 /** A disk in a file or block device whose every request ends before `start` returns. */
 export class BlockingFile implements Disk {
   readonly event: number = -1;
-  readonly #fd: number;
+  readonly #file: ImageFile;
   readonly #complete: DiskCompletion;
 
   /**
    * A disk over an opened file.
    *
-   * @param fd opened by the builder, which closes it
+   * @param file opened by the builder, which closes it
    * @param complete told of each request's end
    */
-  constructor(fd: number, complete: DiskCompletion) {
-    this.#fd = fd;
+  constructor(file: ImageFile, complete: DiskCompletion) {
+    this.#file = file;
     this.#complete = complete;
   }
 
@@ -51,13 +52,13 @@ export class BlockingFile implements Disk {
       case "write":
         return this.#transfer(request);
       case "flush":
-        return untilDone(() => fdatasync(this.#fd));
+        return untilDone(() => fdatasync(this.#file.fd));
       case "discard":
       case "zero":
       case "zero-unmap": {
         const { offset, length } = request;
         const mode = fallocateMode(request.operation);
-        return untilDone(() => fallocate(this.#fd, mode, offset, length));
+        return untilDone(() => fallocate(this.#file.fd, mode, offset, length));
       }
       default:
         return request.operation satisfies never;
@@ -68,7 +69,7 @@ export class BlockingFile implements Disk {
     const call = request.operation === "read" ? preadv : pwritev;
     while (request.done < request.length) {
       const at = request.offset + request.done;
-      const moved = call(this.#fd, request.iovecs, request.count, at);
+      const moved = call(this.#file.fdFor(request), request.iovecs, request.count, at);
       if (moved === -EINTR) continue;
       if (moved < 0) return moved;
       // The file has become shorter than the disk that the guest was promised.

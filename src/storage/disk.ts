@@ -78,6 +78,23 @@ export class DiskRequest {
     return true;
   }
 
+  /**
+   * Whether what is left of it may go past the page cache.
+   *
+   * @param alignment power of two that place, addresses and lengths must be multiples of
+   */
+  isAligned(alignment: number): boolean {
+    if ((this.offset + this.done) % alignment !== 0) return false;
+    for (let i = 0; i < this.count; i++) {
+      const at = i * WORDS_PER_IOVEC;
+      // The low half of an address is enough to see it.
+      if (this.iovecs[at]! % alignment !== 0 || this.iovecs[at + 2]! % alignment !== 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Takes note of a short transfer: what is left moves to the front, ready to be issued again. */
   advance(bytes: number): void {
     this.done += bytes;

@@ -6,6 +6,8 @@
 
 import {
   EAGAIN,
+  EINVAL,
+  O_DIRECT,
   O_NOCTTY,
   O_NONBLOCK,
   O_RDONLY,
@@ -20,7 +22,9 @@ import {
 import { VIRTIO_BLK_SECTOR_SIZE } from "../abi/virtio_devices.ts";
 import { ConfigError, SystemError } from "../base/errors.ts";
 import { Fd } from "../host/fd.ts";
-import { type FileStatus, fileStatus, lockFile } from "../host/file.ts";
+import { Mapping } from "../host/mapping.ts";
+import { type FileStatus, fileStatus, lockFile, pread } from "../host/file.ts";
+import type { DirectFile } from "./image_file.ts";
 
 /** An opened and locked disk image. */
 export interface DiskImage extends Disposable {
@@ -30,6 +34,8 @@ export interface DiskImage extends Disposable {
   readonly size: number;
   /** Whether it was opened for reading only. */
   readonly readonly: boolean;
+  /** For I/O past the page cache, where that was asked for. */
+  readonly direct?: DirectFile;
 }
 
 /** How an image is opened. */
@@ -38,6 +44,8 @@ export interface OpenImageOptions {
   readonly readonly: boolean;
   /** Where the path was given, for errors: `--disk` or `disks[0].path`. */
   readonly where: string;
+  /** Opened a second time, for I/O past the host's page cache. */
+  readonly direct?: boolean;
 }
 
 /**
@@ -55,11 +63,52 @@ export function openImage(path: string, options: OpenImageOptions): DiskImage {
     );
   }
   checkKind(path, options);
-  using fd = opened(path, options.readonly ? O_RDONLY : O_RDWR, options);
+  const access = options.readonly ? O_RDONLY : O_RDWR;
+  using stack = new DisposableStack();
+  const fd = stack.use(opened(path, access, options));
   const size = checkedSize(path, fd, options);
   lock(path, fd, options);
-  const owned = fd.move();
-  return { fd: owned, size, readonly: options.readonly, [Symbol.dispose]: () => owned.close() };
+  const direct = options.direct === true ? openDirect(path, fd, access, options) : undefined;
+  if (direct !== undefined) stack.use(direct.owner);
+  const owned = stack.move();
+  return {
+    fd,
+    size,
+    readonly: options.readonly,
+    ...(direct === undefined ? {} : { direct: direct.file }),
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** The same open file's image once more, whatever its path names by now. */
+function openDirect(
+  path: string,
+  fd: Fd,
+  access: number,
+  options: OpenImageOptions,
+): { readonly owner: Fd; readonly file: DirectFile } {
+  const where = { ...options, where: options.where.replace(/\.path$/, ".cache") };
+  const why = 'its file system has no direct I/O; choose another cache than "none"';
+  try {
+    // bits: flags of open
+    using owner = Fd.open(`/proc/self/fd/${fd.number}`, access | O_DIRECT);
+    const alignment = directAlignment(owner.number);
+    if (alignment === undefined) fail(path, where, why);
+    return { file: { fd: owner.number, alignment }, owner: owner.move() };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    fail(path, where, why, error);
+  }
+}
+
+/** Sectors of disks as there are; a read that is not aligned to them is refused, also at a file's end. */
+const ALIGNMENTS = [512, 4096] as const;
+
+/** What direct I/O must be a multiple of: the least that the kernel takes. */
+function directAlignment(fd: number): number | undefined {
+  using page = Mapping.anonymous(2 * 4096);
+  const bytes = new Uint8Array(page.buffer());
+  return ALIGNMENTS.find((n) => pread(fd, bytes.subarray(n, 2 * n), n) !== -EINVAL);
 }
 
 /** Looks before the real opening, which would wait at a FIFO and fail without a word at a folder. */

@@ -10,6 +10,7 @@ import { IoUring } from "../host/io_uring.ts";
 import { check } from "../host/libc.ts";
 import { fallocateMode } from "./blocking_file.ts";
 import type { Disk, DiskCompletion, DiskRequest } from "./disk.ts";
+import type { ImageFile } from "./image_file.ts";
 
 /** How often a request is tried again before its guest is told that it failed. */
 const RETRIES = 100;
@@ -28,7 +29,7 @@ export function ioUringAvailable(): boolean {
 /** A disk in a file or block device whose requests end whenever the kernel has done them, in any order. */
 export class UringFile implements Disk {
   readonly #ring: IoUring;
-  readonly #fd: number;
+  readonly #file: ImageFile;
   readonly #complete: DiskCompletion;
   /** Requests that run, by index. */
   readonly #running: (DiskRequest | undefined)[];
@@ -38,17 +39,17 @@ export class UringFile implements Disk {
    * A disk over an opened file.
    *
    * @param ring for this disk alone; closed with it
-   * @param fd opened by the builder without O_NONBLOCK; the builder closes it
+   * @param file opened by the builder without O_NONBLOCK; the builder closes it
    * @param depth most requests at a time, whose indices are below
    * @param complete told of each request's end
    */
   constructor(
     ring: IoUring,
-    fd: number,
+    file: ImageFile,
     options: { readonly depth: number; readonly complete: DiskCompletion },
   ) {
     this.#ring = ring;
-    this.#fd = fd;
+    this.#file = file;
     this.#complete = options.complete;
     this.#running = new Array<DiskRequest | undefined>(options.depth).fill(undefined);
   }
@@ -99,17 +100,19 @@ export class UringFile implements Disk {
   #prepare(request: DiskRequest): boolean {
     const { index, operation, offset, length, done } = request;
     const ring = this.#ring;
+    const file = this.#file;
+    const at = offset + done;
     switch (operation) {
       case "read":
-        return ring.readv(this.#fd, request.iovecsAddress, request.count, offset + done, index);
+        return ring.readv(file.fdFor(request), request.iovecsAddress, request.count, at, index);
       case "write":
-        return ring.writev(this.#fd, request.iovecsAddress, request.count, offset + done, index);
+        return ring.writev(file.fdFor(request), request.iovecsAddress, request.count, at, index);
       case "flush":
-        return ring.fdatasync(this.#fd, index);
+        return ring.fdatasync(file.fd, index);
       case "discard":
       case "zero":
       case "zero-unmap":
-        return ring.fallocate(this.#fd, fallocateMode(operation), offset, length, index);
+        return ring.fallocate(file.fd, fallocateMode(operation), offset, length, index);
       default:
         return operation satisfies never;
     }

@@ -8,6 +8,7 @@
 import { EOPNOTSUPP, EPOLLIN } from "../abi/linux.ts";
 import {
   VIRTIO_BLK_F_BLK_SIZE,
+  VIRTIO_BLK_F_CONFIG_WCE,
   VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
   VIRTIO_BLK_F_RO,
@@ -47,8 +48,12 @@ const SEG_MAX = QUEUE_SIZE - 2;
 /** Discards are best aligned to blocks of the host's file systems: sectors of a 4 KiB block. */
 const DISCARD_ALIGNMENT = 8;
 
-/** One queue, flushing, and where the disk may be written also discarding. */
-export function blkSpec(disk: BlkLimits): VirtioSpec {
+/**
+ * One queue, flushing, and where the disk may be written also discarding.
+ *
+ * @param writeback whether the driver finds a cache that it has to flush; it may choose otherwise (virtio 1.3 §5.2.5)
+ */
+export function blkSpec(disk: BlkLimits, writeback = true): VirtioSpec {
   const discard = disk.discard && !disk.readonly;
   const config = new Uint8Array(sizeof(VirtioBlkConfig));
   const view = new DataView(config.buffer);
@@ -56,6 +61,7 @@ export function blkSpec(disk: BlkLimits): VirtioSpec {
   view.setBigUint64(VirtioBlkConfig.capacity, BigInt(sectors), true);
   view.setUint32(VirtioBlkConfig.seg_max, SEG_MAX, true);
   view.setUint32(VirtioBlkConfig.blk_size, VIRTIO_BLK_SECTOR_SIZE, true);
+  view.setUint8(VirtioBlkConfig.wce, writeback ? 1 : 0);
   view.setUint16(VirtioBlkConfig.num_queues, 1, true);
   if (discard) {
     view.setUint32(VirtioBlkConfig.max_discard_sectors, MAX_DISCARD_SECTORS, true);
@@ -71,11 +77,13 @@ export function blkSpec(disk: BlkLimits): VirtioSpec {
       VIRTIO_BLK_F_SEG_MAX,
       VIRTIO_BLK_F_BLK_SIZE,
       VIRTIO_BLK_F_FLUSH,
+      VIRTIO_BLK_F_CONFIG_WCE,
       ...disk.readonly ? [VIRTIO_BLK_F_RO] : [],
       ...discard ? [VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES] : [],
     ],
     queueSizes: [QUEUE_SIZE],
     config,
+    writableConfig: [VirtioBlkConfig.wce, VirtioBlkConfig.wce + 1],
   };
 }
 
@@ -83,8 +91,9 @@ export function blkSpec(disk: BlkLimits): VirtioSpec {
 export type DiskFactory = (context: VirtioContext, complete: DiskCompletion) => Disk;
 
 /**
- * A disk's device. Descriptor: `image`, borrowed. Options: `size` in bytes, `readonly`, `discard`, `serial` (up to 20 bytes
- * for VIRTIO_BLK_T_GET_ID), and `engine`, a `DiskEngine`.
+ * A disk's device. Descriptors, borrowed: `image`, and for I/O past the page cache `direct`. Options: `size` in bytes, `readonly`,
+ * `discard`, `serial` (up to 20 bytes for VIRTIO_BLK_T_GET_ID), `engine`, a `DiskEngine`, `alignment`, what direct I/O must
+ * be a multiple of, `writeback`, what the driver finds at first, and `unsafe`, whether flushes are ignored.
  */
 export class Blk implements VirtioDevice {
   readonly #context: VirtioContext;
@@ -100,6 +109,10 @@ export class Blk implements VirtioDevice {
   readonly #free: DiskRequest[];
   readonly #chain: DescriptorChain;
   readonly #request: BlkRequest;
+  readonly #writeback: boolean;
+  readonly #unsafe: boolean;
+  /** What the driver has chosen, for configuration bytes on their way. */
+  readonly #wce = new DataView(new ArrayBuffer(1));
   /** Whether a write is on stable storage when it ends: a driver without FLUSH counts on that (virtio 1.3 §5.2.6.2). */
   #writeThrough = false;
 
@@ -117,6 +130,8 @@ export class Blk implements VirtioDevice {
       readonly: options["readonly"] === true,
       discard: options["discard"] === true,
     };
+    this.#writeback = options["writeback"] !== false;
+    this.#unsafe = options["unsafe"] === true;
     new TextEncoder().encodeInto(String(options["serial"] ?? ""), this.#id);
     this.#chain = new DescriptorChain(context.memory, QUEUE_SIZE);
     this.#request = new BlkRequest(context.memory);
@@ -132,7 +147,23 @@ export class Blk implements VirtioDevice {
 
   /** Takes note of what the driver can do. */
   activate(): void {
-    this.#writeThrough = !this.#context.state.hasFeature(VIRTIO_BLK_F_FLUSH);
+    const { state } = this.#context;
+    state.readConfig(VirtioBlkConfig.wce, this.#wce);
+    const writeback = state.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)
+      ? this.#wce.getUint8(0) !== 0
+      : this.#writeback;
+    const flushes = state.hasFeature(VIRTIO_BLK_F_FLUSH);
+    this.#writeThrough = !this.#unsafe && !(flushes && writeback);
+  }
+
+  /** The driver has chosen between write-back and write-through. */
+  configWritten(): void {
+    this.activate();
+  }
+
+  /** Another driver is to find what the machine's description says. */
+  reset(): void {
+    this.#context.state.changeConfig(VirtioBlkConfig.wce, Uint8Array.of(this.#writeback ? 1 : 0));
   }
 
   /** Starts all requests that there is room for; those that end at once go back in the same batch. */
@@ -181,6 +212,9 @@ export class Blk implements VirtioDevice {
       case "discard":
       case "zero":
       case "zero-unmap": {
+        if (request.action === "flush" && this.#unsafe) {
+          return this.#answer(queue, VIRTIO_BLK_S_OK, 0);
+        }
         const started = this.#free.pop();
         if (started === undefined) throw new VireoError("internal", "Cannot start: disk is full");
         started.begin(request.action, request.offset);
@@ -259,7 +293,10 @@ function imageDisk(context: VirtioContext, complete: DiskCompletion): Disk {
   const fd = fds["image"];
   if (fd === undefined) throw new VireoError("internal", `Cannot run ${id}: it has no image`);
   const engine = options["engine"] === "blocking" ? "blocking" : "io_uring";
-  const disk = fileDisk({ fd, engine, depth: BLK_DEPTH, complete });
+  const direct = fds["direct"] === undefined
+    ? undefined
+    : { fd: fds["direct"], alignment: Number(options["alignment"]) };
+  const disk = fileDisk({ fd, direct, engine, depth: BLK_DEPTH, complete });
   if (engine === "io_uring" && disk.event < 0) {
     context.warn("No io_uring for this disk after all: it makes its neighbours wait");
   }

@@ -141,6 +141,7 @@ Deno.test("vireo check takes flags over a file, and flags alone", requirement("f
       format: "raw",
       readonly: true,
       serial: "x",
+      cache: "writeback",
     }]);
     assertEquals([machine?.name, machine?.console.backend], ["other", "none"]);
     const alone = parseOptions(MACHINE_OPTIONS, [

@@ -142,7 +142,7 @@ Deno.test("checkDescription() refuses unknown keys and says what was meant (row 
   assert(mistakeOf({ memory: { sise: "1G" } }).endsWith('did you mean "size"?'));
   assert(mistakeOf({ cmdline: "x" }).endsWith('did you mean "kernel.cmdline"?'));
   assert(
-    mistakeOf({ disk: [{ size: "1M", cache: "none" }] }).startsWith("disk[0].cache: There is"),
+    mistakeOf({ disk: [{ size: "1M", aio: "native" }] }).startsWith("disk[0].aio: There is"),
   );
   const strange = JSON.parse('{"__proto__": 1, "constructor": 2}');
   assertEquals(mistakesOf(strange).length, 2);
@@ -213,13 +213,16 @@ Deno.test("describe() throws one error for all mistakes", () => {
 Deno.test("machineOf() turns every key into something a machine is built from", () => {
   const description = describe({
     ...KERNEL,
-    cpu: { cores: 2, threads: 2 },
+    uuid: "8c36a6f5-0d1e-4b3a-9c3d-0123456789ab",
+    cpu: { count: 3, cores: 2, threads: 2, max: 4 },
     memory: { size: "64M", shared: true, prealloc: true },
-    disk: [{ path: "/a", readonly: true, serial: "s" }, { id: "tmp", size: "1G" }],
+    disk: [{ path: "/a", readonly: true, serial: "s", cache: "unsafe" }, { id: "tmp", size: "1G" }],
     rng: { source: "none" },
   });
   const config = machineConfig(machineOf(description, { console: null, serial: null }));
-  assertEquals([config.cpus, config.topology], [4, { sockets: 1, cores: 2, threads: 2 }]);
+  assertEquals([config.cpus, config.maxCpus], [3, 4]);
+  assertEquals(config.topology, { sockets: 1, cores: 2, threads: 2 });
+  assertEquals(config.uuid, "8c36a6f5-0d1e-4b3a-9c3d-0123456789ab");
   assertEquals(config.memory, 64 * MIB);
   assertEquals(config.memoryOptions, {
     shared: true,
@@ -228,8 +231,8 @@ Deno.test("machineOf() turns every key into something a machine is built from", 
     lock: false,
   });
   assertEquals(config.disks, [
-    { id: "disk0", path: "/a", readonly: true, serial: "s" },
-    { id: "tmp", size: 2 ** 30, readonly: false, serial: "tmp" },
+    { id: "disk0", path: "/a", readonly: true, serial: "s", cache: "unsafe" },
+    { id: "tmp", size: 2 ** 30, readonly: false, serial: "tmp", cache: "writeback" },
   ]);
   assertEquals([config.rng, config.serial], [false, null]);
 });

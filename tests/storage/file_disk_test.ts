@@ -7,12 +7,18 @@ import { Mapping } from "../../src/host/mapping.ts";
 import { type Disk, DiskRequestPool } from "../../src/storage/disk.ts";
 import type { DiskOperation } from "../../src/storage/disk.ts";
 import { type DiskEngine, fileDisk } from "../../src/storage/file_disk.ts";
+import type { DirectFile } from "../../src/storage/image_file.ts";
 import { requirement } from "../support/require.ts";
 
 if (!requirement().ignore) openAllGroups();
 
 const SIZE = 64 * 1024;
 const DEPTH = 4;
+
+interface FixtureOptions {
+  readonly flags?: number;
+  readonly direct?: DirectFile;
+}
 
 /** A file of {@linkcode SIZE} bytes, a disk over it, and 64 KiB of memory. */
 class Fixture implements Disposable {
@@ -26,12 +32,13 @@ class Fixture implements Disposable {
   readonly #fd: Fd;
   readonly disk: Disk;
 
-  constructor(engine: DiskEngine, flags = O_RDWR) {
+  constructor(engine: DiskEngine, { flags = O_RDWR, direct }: FixtureOptions = {}) {
     Deno.writeFileSync(this.path, Uint8Array.from({ length: SIZE }, (_, i) => i % 251));
     this.#fd = Fd.open(this.path, flags);
     this.disk = fileDisk({
       fd: this.#fd.number,
       engine,
+      direct,
       depth: DEPTH,
       complete: (request, result) => this.ends.push([request.index, result]),
     });
@@ -109,7 +116,7 @@ for (const engine of ["io_uring", "blocking"] as const) {
   });
 
   Deno.test(`A disk by ${engine} gives the errno of a write that fails`, needs, () => {
-    using fixture = new Fixture(engine, O_RDONLY);
+    using fixture = new Fixture(engine, { flags: O_RDONLY });
     assertEquals(fixture.perform("write", 0, [[0, 512]]), -EBADF);
   });
 
@@ -126,6 +133,26 @@ for (const engine of ["io_uring", "blocking"] as const) {
     before.fill(0, 4096, 12288).fill(0, 20480, 24576);
     assertEquals(fixture.file(), before);
   });
+
+  Deno.test(
+    `A disk by ${engine} goes past the page cache where place, address and length allow it`,
+    needs,
+    () => {
+      using other = new Fixture(engine);
+      Deno.writeFileSync(other.path, new Uint8Array(SIZE).fill(0xdd));
+      using stand = Fd.open(other.path, O_RDWR);
+      using fixture = new Fixture(engine, { direct: { fd: stand.number, alignment: 4096 } });
+      const { memory } = fixture;
+      const firstBytes = () => [0, 4096, 8192, 8704].map((at) => memory[at]);
+      assertEquals(fixture.perform("read", 4096, [[0, 4096], [8192, 4096]]), 0);
+      assertEquals(firstBytes(), [0xdd, 0, 0xdd, 0xdd]);
+      assertEquals(fixture.perform("read", 512, [[0, 4096]]), 0);
+      assertEquals(fixture.perform("read", 4096, [[8704, 4096]]), 0);
+      assertEquals(fixture.perform("read", 8192, [[4096, 512]]), 0);
+      const file = fixture.file();
+      assertEquals(firstBytes(), [file[512], file[8192], 0xdd, file[4096]]);
+    },
+  );
 
   Deno.test(`A disk by ${engine} runs all its requests at once`, needs, () => {
     using fixture = new Fixture(engine);

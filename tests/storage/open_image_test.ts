@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { O_DIRECT } from "../../src/abi/linux.ts";
 import { ConfigError } from "../../src/base/errors.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { type DiskImage, openImage, openingHint } from "../../src/storage/open_image.ts";
@@ -115,6 +116,24 @@ Deno.test("openImage() keeps the lock for as long as a duplicate is open", requi
     refused(path, "another machine or program uses it");
   });
 });
+
+Deno.test(
+  "openImage() opens an image a second time for direct I/O",
+  requirement("direct_io"),
+  () => {
+    withFile(4096, (path) => {
+      using image = openImage(path, { readonly: false, where: "disks[0].path", direct: true });
+      assert(image.direct !== undefined);
+      const [, flags] = /^flags:\s+(\d+)$/m.exec(
+        Deno.readTextFileSync(`/proc/self/fdinfo/${image.direct.fd}`),
+      ) ?? [];
+      // bits: flags of open
+      assertEquals(parseInt(flags ?? "", 8) & O_DIRECT, O_DIRECT);
+      assert([512, 4096].includes(image.direct.alignment));
+      refused(path, "another machine or program uses it");
+    });
+  },
+);
 
 Deno.test("openImage() leaves no descriptor behind after a refusal", requirement(), () => {
   const count = () => Array.from(Deno.readDirSync("/proc/self/fd")).length;

@@ -30,6 +30,10 @@ export interface BlkFixtureOptions {
   /** Offered; true where absent. */
   readonly discard?: boolean;
   readonly serial?: string;
+  /** What the driver finds at first; true where absent. */
+  readonly writeback?: boolean;
+  /** Flushes are ignored. */
+  readonly unsafe?: boolean;
   /** Sectors; 64 where absent. */
   readonly sectors?: number;
   /** Bytes of each region of guest memory. */
@@ -54,16 +58,19 @@ export class BlkFixture implements Disposable {
     Deno.writeFileSync(this.path, pattern(size));
     const readonly = options.readonly ?? false;
     const discard = options.discard ?? true;
+    const { writeback = true, unsafe = false } = options;
     const fd = this.#stack.use(Fd.open(this.path, readonly ? O_RDONLY : O_RDWR));
     const { memory } = this.#stack.use(new MappedMemory(options.regionSize));
     this.bench = this.#stack.use(VirtioBench.open({
-      spec: blkSpec({ size, readonly, discard }),
+      spec: blkSpec({ size, readonly, discard }, writeback),
       device: (context) => new Blk(context, options.makeDisk),
       fds: { image: fd.number },
       options: {
         size,
         readonly,
         discard,
+        writeback,
+        unsafe,
         engine: options.engine ?? "blocking",
         serial: options.serial ?? "fixture",
       },

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { O_DIRECT, O_RDWR } from "../../src/abi/linux.ts";
+import { Fd } from "../../src/host/fd.ts";
 import { ioUringAvailable } from "../../src/storage/uring_file.ts";
 import { hostKvm } from "../../src/kvm/host_kvm.ts";
 import { say } from "./progress.ts";
@@ -37,6 +39,7 @@ export const NEEDS = {
   kvm: { missing: kvmMissing, packages: [] },
   "full-kvm": { missing: fullKvmMissing, packages: [] },
   io_uring: { missing: ioUringMissing, packages: [] },
+  direct_io: { missing: directIoMissing, packages: [] },
   root: { missing: () => Deno.uid() === 0 ? undefined : "not run as root", packages: [] },
   denort: { missing: denortMissing, packages: [] },
   npx: { missing: () => commandMissing("npx"), packages: [] },
@@ -123,6 +126,19 @@ function fullKvmMissing(): string | undefined {
 
 function ioUringMissing(): string | undefined {
   return ioUringAvailable() ? undefined : "this host has no io_uring";
+}
+
+function directIoMissing(): string | undefined {
+  const path = Deno.makeTempFileSync({ prefix: "vireo-direct-" });
+  try {
+    // bits: flags of open
+    using _file = Fd.open(path, O_RDWR | O_DIRECT);
+    return undefined;
+  } catch {
+    return "the folder of temporary files has no direct I/O";
+  } finally {
+    Deno.removeSync(path);
+  }
 }
 
 function denortMissing(): string | undefined {

@@ -3,6 +3,7 @@ import { EIO, ENOSPC, EOPNOTSUPP } from "../../src/abi/linux.ts";
 import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from "../../src/abi/virtio.ts";
 import {
   VIRTIO_BLK_F_BLK_SIZE,
+  VIRTIO_BLK_F_CONFIG_WCE,
   VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
   VIRTIO_BLK_F_RO,
@@ -20,7 +21,7 @@ import {
 } from "../../src/abi/virtio_devices.ts";
 import type { Disk, DiskCompletion, DiskRequest } from "../../src/storage/disk.ts";
 import { BLK_DEPTH, blkSpec } from "../../src/virtio/blk.ts";
-import { BlkFixture, header, pattern } from "../support/blk_fixture.ts";
+import { BlkFixture, type BlkFixtureOptions, header, pattern } from "../support/blk_fixture.ts";
 import { requirement } from "../support/require.ts";
 
 const NEEDS = requirement("ffi");
@@ -34,6 +35,7 @@ Deno.test("blkSpec() offers what a writable and a read-only disk can do", () => 
     VIRTIO_BLK_F_SEG_MAX,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_FLUSH,
+    VIRTIO_BLK_F_CONFIG_WCE,
     VIRTIO_BLK_F_DISCARD,
     VIRTIO_BLK_F_WRITE_ZEROES,
   ]);
@@ -41,6 +43,7 @@ Deno.test("blkSpec() offers what a writable and a read-only disk can do", () => 
     VIRTIO_BLK_F_SEG_MAX,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_FLUSH,
+    VIRTIO_BLK_F_CONFIG_WCE,
     VIRTIO_BLK_F_RO,
   ]);
 });
@@ -277,9 +280,13 @@ class SlowDisk implements Disk {
   [Symbol.dispose](): void {}
 }
 
-function slowFixture(features?: readonly number[]): { fixture: BlkFixture; disk: SlowDisk } {
+function slowFixture(
+  features?: readonly number[],
+  options: BlkFixtureOptions = {},
+): { fixture: BlkFixture; disk: SlowDisk } {
   const made: SlowDisk[] = [];
   const fixture = new BlkFixture({
+    ...options,
     ...features ? { handshake: { features } } : {},
     makeDisk: (_context, complete) => {
       const disk = new SlowDisk(complete);
@@ -330,6 +337,64 @@ Deno.test("Blk flushes each write for a driver without FLUSH, and only for that"
     assertEquals(fixture.write(0, new Uint8Array(512)).status, OK);
     assertEquals(disk.operations, [...operations]);
   }
+});
+
+/** Offset of `wce` in an MMIO window. */
+const WCE = 0x120;
+const WITH_WCE = [VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE];
+const WRITE = ["write"];
+const WRITE_AND_FLUSH = ["write", "flush"];
+
+for (
+  const [features, writeback, operations] of [
+    [WITH_WCE, true, WRITE],
+    [WITH_WCE, false, WRITE_AND_FLUSH],
+    [[VIRTIO_BLK_F_FLUSH], false, WRITE_AND_FLUSH],
+    [[VIRTIO_BLK_F_CONFIG_WCE], true, WRITE_AND_FLUSH],
+  ] as const
+) {
+  const way = writeback ? "write-back" : "write-through";
+  Deno.test(
+    `Blk that is ${way} does ${operations} for a driver of features ${features}`,
+    NEEDS,
+    () => {
+      const { fixture, disk } = slowFixture(features, { writeback });
+      using _fixture = fixture;
+      disk.fast = true;
+      assertEquals(fixture.bench.front.read(WCE, 1), writeback ? 1 : 0);
+      assertEquals(fixture.write(0, new Uint8Array(512)).status, OK);
+      assertEquals(disk.operations, [...operations]);
+    },
+  );
+}
+
+Deno.test(
+  "Blk follows a driver that changes to write-through, until the next driver",
+  NEEDS,
+  () => {
+    const { fixture, disk } = slowFixture(WITH_WCE);
+    using _fixture = fixture;
+    const { bench } = fixture;
+    disk.fast = true;
+    bench.front.write(WCE, 1, 0);
+    bench.turn();
+    fixture.write(0, new Uint8Array(512));
+    assertEquals(disk.operations, WRITE_AND_FLUSH);
+    bench.driver.status = 0;
+    assertEquals(bench.front.read(WCE, 1), 1);
+    bench.initialize({ features: WITH_WCE });
+    fixture.write(0, new Uint8Array(512));
+    assertEquals(disk.operations, [...WRITE_AND_FLUSH, "write"]);
+  },
+);
+
+Deno.test("Blk that is unsafe grants flushes and does none", NEEDS, () => {
+  const { fixture, disk } = slowFixture(undefined, { unsafe: true });
+  using _fixture = fixture;
+  disk.fast = true;
+  const flush = [{ readable: header(VIRTIO_BLK_T_FLUSH) }, { writable: 1 }];
+  assertEquals(fixture.perform(flush), { length: 1, status: OK, data: new Uint8Array() });
+  assertEquals(disk.operations, []);
 });
 
 Deno.test("Blk finishes its requests before a reset ends, and forgets none", NEEDS, () => {
