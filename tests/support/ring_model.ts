@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { GuestMemory } from "../../src/memory/guest_memory.ts";
+import { GuestMemory } from "../../src/memory/guest_memory.ts";
 import type { DriverQueue } from "./driver.ts";
 
 /** A buffer of a chain. */
@@ -15,14 +15,19 @@ export interface ModelBuffer {
   readonly writable: boolean;
 }
 
-/** The buffers that the chain at `head` holds (empty ones left out), or undefined where it is malformed. */
+/**
+ * The buffers that the chain at `head` holds (empty ones left out), or undefined where it is malformed.
+ *
+ * @param memory where the tables are read: the guest's, or a copy of it
+ */
 export function chainOf(
   driver: DriverQueue,
   head: number,
   indirect: boolean,
+  memory: GuestMemory = driver.memory,
 ): readonly ModelBuffer[] | undefined {
   const buffers: ModelBuffer[] = [];
-  const { memory, size } = driver;
+  const { size } = driver;
   let table = BigInt(driver.descAddress);
   let entries = size;
   let inTable = false;
@@ -63,6 +68,14 @@ export function inRam(memory: GuestMemory, address: bigint, length: bigint): boo
   return memory.regions.some(({ guestAddress, size }) =>
     address >= BigInt(guestAddress) && address + length <= BigInt(guestAddress + size)
   );
+}
+
+/** A copy that a model may write to. */
+export function copyOf(memory: GuestMemory): GuestMemory {
+  return GuestMemory.onBuffers(memory.regions.map(({ guestAddress, size }) => ({
+    guestAddress,
+    buffer: Uint8Array.from(memory.bytes(guestAddress, size)).buffer,
+  })));
 }
 
 /** A copy of guest memory, and what may differ from it. */
