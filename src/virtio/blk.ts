@@ -13,6 +13,7 @@ import {
   VIRTIO_BLK_F_FLUSH,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_SEG_MAX,
+  VIRTIO_BLK_F_SIZE_MAX,
   VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_ID_BYTES,
   VIRTIO_BLK_S_IOERR,
@@ -45,6 +46,8 @@ const QUEUE_SIZE = MAX_SEGMENTS;
 export const BLK_DEPTH = 128;
 /** Two buffers of each request are its header and status. */
 const SEG_MAX = QUEUE_SIZE - 2;
+/** Most bytes of each buffer, so that no driver that heeds it goes beyond MAX_TRANSFER. */
+const SIZE_MAX = 65536;
 /** Discards are best aligned to blocks of the host's file systems: sectors of a 4 KiB block. */
 const DISCARD_ALIGNMENT = 8;
 
@@ -59,6 +62,7 @@ export function blkSpec(disk: BlkLimits, writeback = true): VirtioSpec {
   const view = new DataView(config.buffer);
   const sectors = disk.size / VIRTIO_BLK_SECTOR_SIZE;
   view.setBigUint64(VirtioBlkConfig.capacity, BigInt(sectors), true);
+  view.setUint32(VirtioBlkConfig.size_max, SIZE_MAX, true);
   view.setUint32(VirtioBlkConfig.seg_max, SEG_MAX, true);
   view.setUint32(VirtioBlkConfig.blk_size, VIRTIO_BLK_SECTOR_SIZE, true);
   view.setUint8(VirtioBlkConfig.wce, writeback ? 1 : 0);
@@ -74,6 +78,7 @@ export function blkSpec(disk: BlkLimits, writeback = true): VirtioSpec {
   return {
     deviceId: VIRTIO_ID_BLOCK,
     features: [
+      VIRTIO_BLK_F_SIZE_MAX,
       VIRTIO_BLK_F_SEG_MAX,
       VIRTIO_BLK_F_BLK_SIZE,
       VIRTIO_BLK_F_FLUSH,

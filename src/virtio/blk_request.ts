@@ -50,6 +50,12 @@ export type BlkAction =
 /** Most sectors of one discard or write-zeroes command: 1 GiB, so that none holds up the disk for long. */
 export const MAX_DISCARD_SECTORS: number = 2 ** 30 / VIRTIO_BLK_SECTOR_SIZE;
 
+/**
+ * Most bytes of one read or write. A chain may name the same memory again and again, up to 4 GiB: requests of that size would
+ * keep the disk, and a pause or reset that waits for them, busy for minutes.
+ */
+export const MAX_TRANSFER: number = 2 ** 24;
+
 /** Bytes before the data in the readable part. */
 export const BLK_HEADER_SIZE: number = sizeof(VirtioBlkOuthdr);
 
@@ -133,7 +139,7 @@ export class BlkRequest {
 
   #transfer(action: "read" | "write", length: number, limits: BlkLimits): void {
     const offset = fromHalves(this.#sectorLow, this.#sectorHigh) * VIRTIO_BLK_SECTOR_SIZE;
-    const whole = length > 0 && length % VIRTIO_BLK_SECTOR_SIZE === 0;
+    const whole = length > 0 && length <= MAX_TRANSFER && length % VIRTIO_BLK_SECTOR_SIZE === 0;
     const allowed = action === "read" || !limits.readonly;
     if (!whole || !allowed || offset + length > limits.size) {
       return this.#refuse(VIRTIO_BLK_S_IOERR);

@@ -21,8 +21,16 @@ export const PORT_QUEUE_SIZE = 64;
 /** Bytes moved by one call. */
 const CHUNK = 65536;
 
-/** Most bytes that a reset takes out of a guest's queue to be written later. */
+/**
+ * Most bytes of output that one round moves. A chain may name the same memory again and again, up to 4 GiB, and may not keep
+ * the worker from its other devices for as long as that takes.
+ */
+const ROUND_BYTES: number = 2 ** 20;
+
+/** Most bytes that resets take out of a guest's queue to be written later. */
 const SALVAGE_LIMIT: number = 8 * 2 ** 20;
+
+const NOTHING = new Uint8Array();
 
 /** What a port is made of. */
 export interface PortParts {
@@ -64,8 +72,10 @@ export class ConsolePort {
   #guestOpen = false;
   /** Bytes of the next chain of output that are written already. */
   #written = 0;
+  /** Bytes of output that this round may still move. */
+  #left = 0;
   /** Output from before a reset. */
-  #salvaged: Uint8Array<ArrayBuffer>[] = [];
+  #salvaged = NOTHING;
 
   /**
    * A port that no driver knows yet.
@@ -102,10 +112,14 @@ export class ConsolePort {
   /** Writes the guest's output as far as the host takes it; the rest stays in the queue. */
   transmit(queue: Virtqueue): void {
     if (!this.#writeSalvaged()) return;
+    // Lines cost more than bytes.
+    this.#left = this.#parts.lines ? CHUNK : ROUND_BYTES;
     while (queue.pop(this.#chain)) {
       if (!this.#take(this.#chain)) {
         queue.undoPop();
-        return this.#waitForOutput(true);
+        if (this.#left > 0) return this.#waitForOutput(true);
+        queue.endRound();
+        break;
       }
       this.#written = 0;
       queue.pushUsed(this.#chain.head, 0);
@@ -145,8 +159,8 @@ export class ConsolePort {
   }
 
   /**
-   * The driver is gone. What it had sent is kept, up to {@linkcode SALVAGE_LIMIT}: newer kernels reset their devices when they
-   * power off, and the last output of a guest is the one that counts.
+   * The driver is gone. What it had sent is kept, up to {@linkcode SALVAGE_LIMIT} however often it goes: newer kernels reset
+   * their devices when they power off, and the last output of a guest is the one that counts.
    */
   reset(): void {
     this.#salvage();
@@ -161,7 +175,7 @@ export class ConsolePort {
   close(): void {
     this.#salvage();
     this.#writeSalvaged();
-    const lost = this.#salvaged.reduce((sum, bytes) => sum + bytes.length, 0);
+    const lost = this.#salvaged.length;
     if (lost > 0) this.#warn(`${lost} bytes of output are lost: nobody read them in time`);
     this.#closeInput();
     this.#closeOutput();
@@ -169,17 +183,12 @@ export class ConsolePort {
 
   /** What a snapshot needs beside the queues: 12 bytes and the output from before a reset. */
   save(): Uint8Array<ArrayBuffer> {
-    const length = this.#salvaged.reduce((sum, bytes) => sum + bytes.length, 0);
-    const saved = new Uint8Array(12 + length);
+    const saved = new Uint8Array(12 + this.#salvaged.length);
     const view = new DataView(saved.buffer);
     view.setUint32(0, this.news.save() * 2 + (this.#guestOpen ? 1 : 0), true);
     view.setUint32(4, this.#written, true);
-    view.setUint32(8, length, true);
-    let at = 12;
-    for (const bytes of this.#salvaged) {
-      saved.set(bytes, at);
-      at += bytes.length;
-    }
+    view.setUint32(8, this.#salvaged.length, true);
+    saved.set(this.#salvaged, 12);
     return saved;
   }
 
@@ -191,7 +200,7 @@ export class ConsolePort {
     this.#guestOpen = state % 2 === 1;
     this.#written = view.getUint32(4, true);
     const end = 12 + view.getUint32(8, true);
-    this.#salvaged = end > 12 ? [saved.slice(12, end)] : [];
+    this.#salvaged = Uint8Array.from(saved.subarray(12, end));
     return end;
   }
 
@@ -204,13 +213,15 @@ export class ConsolePort {
     return input !== undefined && this.#input === undefined && !output && !lines;
   }
 
-  /** Takes the chain's output from where it was left; false where the host takes no more. */
+  /** Takes the chain's output from where it was left; false where the host takes no more, or the round has no bytes left. */
   #take(chain: DescriptorChain): boolean {
     while (this.#written < chain.readableLength) {
+      if (this.#left <= 0) return false;
       const count = chain.read(this.#written, this.#bytes);
       const taken = this.#parts.lines ? this.#split(count) : this.#write(this.#bytes, count);
       if (taken < 0) return false;
       this.#written += taken;
+      this.#left -= taken;
     }
     return true;
   }
@@ -237,7 +248,7 @@ export class ConsolePort {
    */
   #loseOutput(result: number): void {
     this.#closeOutput();
-    this.#salvaged = [];
+    this.#salvaged = NOTHING;
     this.#removed = true;
     this.news.remove();
     this.#parts.onNews();
@@ -258,31 +269,33 @@ export class ConsolePort {
   #salvage(): void {
     const queue = this.#context.queue(this.#parts.transmit);
     if (queue === undefined || this.#output === undefined) return;
-    let kept = 0;
+    const parts = [this.#salvaged];
+    let kept = this.#salvaged.length;
     try {
       for (queue.beginRound(); queue.pop(this.#chain); this.#written = 0) {
         const left = Math.max(0, this.#chain.readableLength - this.#written);
         const bytes = new Uint8Array(Math.min(left, SALVAGE_LIMIT - kept));
         kept += this.#chain.read(this.#written, bytes);
-        if (bytes.length > 0) this.#salvaged.push(bytes);
+        parts.push(bytes);
       }
     } catch (error) {
       // The ring is the reason for the reset: what can be read of it has been.
       if (!(error instanceof BrokenRing)) throw error;
     }
+    this.#salvaged = concat(parts, kept);
   }
 
   /** Writes what a reset has left; false where the host takes no more. */
   #writeSalvaged(): boolean {
-    for (let [first] = this.#salvaged; first !== undefined; [first] = this.#salvaged) {
-      const taken = this.#write(first, first.length);
+    while (this.#salvaged.length > 0) {
+      const taken = this.#write(this.#salvaged, this.#salvaged.length);
       if (taken < 0) {
         this.#waitForOutput(true);
         return false;
       }
-      if (taken < first.length) this.#salvaged[0] = first.subarray(taken);
-      else this.#salvaged.shift();
+      this.#salvaged = this.#salvaged.subarray(taken);
     }
+    this.#salvaged = NOTHING;
     return true;
   }
 
@@ -330,4 +343,14 @@ export class ConsolePort {
   #warn(message: string): void {
     this.#context.warn(`Port ${this.#parts.name}: ${message}`);
   }
+}
+
+function concat(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

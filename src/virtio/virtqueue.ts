@@ -114,6 +114,11 @@ export class Virtqueue {
     this.#foundEmpty = false;
   }
 
+  /** Ends the round early: {@linkcode Virtqueue.pop} gives nothing more, and the queue gets another round after the others. */
+  endRound(): void {
+    this.#budget = 0;
+  }
+
   /**
    * Takes the next request. A malformed one never gets here: it goes straight back to the driver with length 0 and is counted
    * ({@linkcode Virtqueue.malformed}), and the one after it is taken.

@@ -11,7 +11,12 @@ import {
   VIRTIO_BLK_T_WRITE_ZEROES,
 } from "../../src/abi/virtio_devices.ts";
 import { GuestMemory } from "../../src/memory/guest_memory.ts";
-import { type BlkLimits, BlkRequest, MAX_DISCARD_SECTORS } from "../../src/virtio/blk_request.ts";
+import {
+  type BlkLimits,
+  BlkRequest,
+  MAX_DISCARD_SECTORS,
+  MAX_TRANSFER,
+} from "../../src/virtio/blk_request.ts";
 import { DescriptorChain } from "../../src/virtio/descriptor_chain.ts";
 import { Random } from "../support/random.ts";
 
@@ -115,6 +120,15 @@ Deno.test("BlkRequest.parse() refuses data that is missing or not whole sectors"
     assertEquals(outcome({ type: VIRTIO_BLK_T_IN, writable: length + 1 }), REFUSED);
     assertEquals(outcome({ type: VIRTIO_BLK_T_OUT, data: length, writable: 1 }), REFUSED);
   }
+});
+
+Deno.test("BlkRequest.parse() refuses to move more than 16 MiB at once", () => {
+  const limits = { ...LIMITS, size: 2 ** 40 };
+  const read = (length: number) => outcome({ type: VIRTIO_BLK_T_IN, writable: length + 1, limits });
+  assertEquals(read(MAX_TRANSFER), ["read", VIRTIO_BLK_S_OK, 0, 2 ** 24]);
+  assertEquals(read(MAX_TRANSFER + 512), REFUSED);
+  const cuts = [16, MAX_TRANSFER, 512];
+  assertEquals(outcome({ type: VIRTIO_BLK_T_OUT, writable: 1, limits, cuts }), REFUSED);
 });
 
 Deno.test("BlkRequest.parse() refuses writes to a read-only disk", () => {

@@ -8,6 +8,7 @@ import {
   VIRTIO_BLK_F_FLUSH,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_SEG_MAX,
+  VIRTIO_BLK_F_SIZE_MAX,
   VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_S_IOERR,
   VIRTIO_BLK_S_OK,
@@ -21,6 +22,7 @@ import {
 } from "../../src/abi/virtio_devices.ts";
 import type { Disk, DiskCompletion, DiskRequest } from "../../src/storage/disk.ts";
 import { BLK_DEPTH, blkSpec } from "../../src/virtio/blk.ts";
+import { MAX_TRANSFER } from "../../src/virtio/blk_request.ts";
 import { BlkFixture, type BlkFixtureOptions, header, pattern } from "../support/blk_fixture.ts";
 import { requirement } from "../support/require.ts";
 
@@ -32,6 +34,7 @@ Deno.test("blkSpec() offers what a writable and a read-only disk can do", () => 
   const config = (size: number, readonly: boolean) =>
     blkSpec({ size, readonly, discard: true }).features;
   assertEquals(config(512, false), [
+    VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_FLUSH,
@@ -40,6 +43,7 @@ Deno.test("blkSpec() offers what a writable and a read-only disk can do", () => 
     VIRTIO_BLK_F_WRITE_ZEROES,
   ]);
   assertEquals(config(512, true), [
+    VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_FLUSH,
@@ -56,6 +60,14 @@ Deno.test("blkSpec() says the capacity in sectors, above 4 GiB and 2 TiB too", (
   assertEquals(sectors(512), 1n);
   assertEquals(sectors(5 * 2 ** 30), 10485760n);
   assertEquals(sectors(2 ** 43), 17179869184n);
+});
+
+Deno.test("blkSpec() keeps what a driver may ask for at once within what is granted", () => {
+  const { config } = blkSpec({ size: 512, readonly: false, discard: true });
+  const view = new DataView(config?.buffer ?? new ArrayBuffer(64));
+  const [most, buffers] = [view.getUint32(8, true), view.getUint32(12, true)];
+  assertEquals([most, buffers], [65536, 254]);
+  assert(most * buffers <= MAX_TRANSFER);
 });
 
 for (const engine of ["io_uring", "blocking"] as const) {

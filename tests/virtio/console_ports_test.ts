@@ -323,6 +323,35 @@ Deno.test(
   },
 );
 
+Deno.test("ConsolePorts keeps 8 MiB over any number of resets, and no more", NEEDS, () => {
+  using fifo = new Fifo();
+  const fixture = new PortsFixture({ name: "out", output: fifo.writer.number });
+  fifo.fill();
+  for (let reset = 0; reset < 5; reset++) {
+    for (let i = 0; i < 4; i++) fixture.send(0, new Uint8Array(2 ** 20));
+    fixture.bench.driver.status = 0;
+    fixture.bench.initialize();
+  }
+  fixture[Symbol.dispose]();
+  assertEquals(fixture.bench.warnings, [
+    "Port out: 8388608 bytes of output are lost: nobody read them in time",
+  ]);
+});
+
+Deno.test("ConsolePorts lets other devices in between however long a chain is", NEEDS, () => {
+  using nowhere = Fd.open("/dev/null", O_RDWR);
+  using fixture = new PortsFixture({ name: "out", output: nowhere.number });
+  fixture.setUp(1);
+  const queue = fixture.queue(1);
+  const head = queue.add(
+    Array.from({ length: 8 }, () => ({ readable: 2 ** 20, at: 0xc000_0000 })),
+  );
+  fixture.bench.signal(fixture.bench.descriptor, "notify1");
+  let turns = 0;
+  for (; queue.usedIdx === 0 && turns < 100; turns++) fixture.bench.loop.runOnce(0);
+  assertEquals([turns, queue.used()], [8, [{ head, length: 0 }]]);
+});
+
 Deno.test("ConsolePorts says that output is pending until the host has taken it", NEEDS, () => {
   using fifo = new Fifo();
   using fixture = new PortsFixture({ name: "a" }, { name: "out", output: fifo.writer.number });
