@@ -10,6 +10,7 @@ import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
 import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { Mistake } from "../config/mistake.ts";
+import { openEntropyFile } from "../machine/entropy_file.ts";
 import { openDisk } from "../machine/resources.ts";
 import type { Resources } from "../machine/resources.ts";
 import { Fd } from "../host/fd.ts";
@@ -26,7 +27,8 @@ export interface FileCheck {
 
 /** Looks at every file that a description names. */
 export function checkFiles(description: Description): FileCheck {
-  const { kernel, memory, console, serial, log } = description;
+  const { kernel, memory, console, serial, rng, log } = description;
+  const source = rng.source.startsWith("/") ? rng.source : undefined;
   const disks = checkDisks(description);
   const mistakes = [
     ...attempt("kernel.path", kernel.path, "a bzImage", () => checkKernel(kernel.path)),
@@ -35,6 +37,7 @@ export function checkFiles(description: Description): FileCheck {
     ...attempt("memory.path", memory.path, "a file of its own", checkWritable),
     ...attempt("console.path", console.path, "a file", checkWritable),
     ...attempt("serial.path", serial.path, "a file", checkWritable),
+    ...attempt("rng.source", source, "a character device, a FIFO or a file", checkEntropy),
     ...attempt("log.file", log.file, "a file", checkWritable),
   ];
   return { mistakes, disks: disks.disks };
@@ -86,6 +89,10 @@ function checkWritable(path: string): void {
     const folder = dirname(path);
     if (!isFolder(folder)) throw new TypeError(`"${folder}" is no folder`);
   }
+}
+
+function checkEntropy(path: string): void {
+  using _file = openEntropyFile(path);
 }
 
 function checkDisks(description: Description): FileCheck {

@@ -114,7 +114,7 @@ class DescriptionCheck {
     const checked = checkValue(row, given);
     if (!("value" in checked)) return this.#add(path, given, checked);
     const { folder = "" } = this.#locate(path);
-    const isPath = row.type === "path";
+    const isPath = row.type === "path" && !row.choices?.includes(checked.value as string);
     this.values.set(path, isPath ? resolve(folder, checked.value as string) : checked.value);
   }
 

@@ -145,11 +145,12 @@ function backends({ console, serial }: Description): Found[] {
 }
 
 /** One file for two writers, or for one that reads what the other writes. */
-function files({ disk, console, serial, memory, log, kernel }: Description): Found[] {
+function files({ disk, console, serial, memory, log, kernel, rng }: Description): Found[] {
   const uses = [
     { key: "kernel.path", path: kernel.path, writes: false },
     { key: "kernel.initrd", path: kernel.initrd, writes: false },
     ...disk.map(({ path, readonly }, i) => ({ key: `disk[${i}].path`, path, writes: !readonly })),
+    { key: "rng.source", path: rng.source, writes: false },
     { key: "memory.path", path: memory.path, writes: true },
     { key: "console.path", path: console.path, writes: true },
     { key: "serial.path", path: serial.path, writes: true },

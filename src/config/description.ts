@@ -71,6 +71,13 @@ export interface Description {
   readonly disk: readonly DiskDescription[];
   readonly console: { readonly backend: ConsoleBackend; readonly path?: string };
   readonly serial: { readonly backend: SerialBackend; readonly path?: string };
-  readonly rng: { readonly source: "getrandom" | "none" };
+  readonly rng: {
+    /** `getrandom`, `none`, or an absolute path. */
+    readonly source: string;
+    /** Most bytes in each period; absent for no limit. */
+    readonly max_bytes?: number;
+    /** Milliseconds. */
+    readonly period: number;
+  };
   readonly log: { readonly level: LogLevel; readonly file?: string };
 }

@@ -56,7 +56,7 @@ export function allowedBy(row: KeyRow): string {
       return row.most === undefined ? what : `${what}, at most ${row.most} bytes`;
     }
     case "path":
-      return "a path";
+      return [...(row.choices ?? []).map((choice) => `"${choice}"`), "a path"].join(", ");
     case "boolean":
       return "true or false";
     case "integer":

@@ -100,6 +100,16 @@ export interface SerialConfig {
   readonly output: number;
 }
 
+/** What an entropy device gives; the host kernel's random bytes, as many as are wanted, where absent. */
+export interface RngOptions {
+  /** A character device, a FIFO, or a file, which is given out once. */
+  readonly path?: string;
+  /** Most bytes in each period. */
+  readonly maxBytes?: number;
+  /** Milliseconds; 1000 where absent. */
+  readonly period?: number;
+}
+
 /** What one vCPU has of its own. */
 export interface VcpuConfig {
   /** The host's processors that its thread may run on, numbered from 0; any where absent. */
@@ -134,6 +144,8 @@ export interface MachineConfig {
   readonly disks: readonly (DiskConfig | ScratchDiskConfig)[];
   /** An entropy device. */
   readonly rng: boolean;
+  /** What it gives and how fast. */
+  readonly rngOptions: RngOptions;
   /** A port by which a guest ends the machine with a number: 0xf4. For tests. */
   readonly debugExit: boolean;
   /** Notes how far the machine's start has got when, and gives the guest a port to note more: 0xe9. */
@@ -157,6 +169,7 @@ export const DEFAULT_MACHINE: MachineConfig = Object.freeze({
   ports: [],
   disks: [],
   rng: true,
+  rngOptions: {},
   debugExit: false,
   bootTimer: false,
   startBarrier: false,

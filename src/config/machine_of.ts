@@ -36,6 +36,11 @@ export function machineOf(description: Description, backends: Backends): Partial
     memoryOptions,
     disks: disk.map(diskOf),
     rng: rng.source !== "none",
+    rngOptions: {
+      ...(rng.source.startsWith("/") ? { path: rng.source } : {}),
+      ...(rng.max_bytes === undefined ? {} : { maxBytes: rng.max_bytes }),
+      period: rng.period,
+    },
   };
 }
 

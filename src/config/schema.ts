@@ -27,7 +27,7 @@ export interface KeyRow {
   readonly most?: number;
   /** A size is a multiple of it. */
   readonly multiple?: number;
-  /** What a choice is among, or a text made like. */
+  /** What a choice is among; for a path, words that are none. */
   readonly choices?: readonly string[];
   readonly pattern?: RegExp;
   /** What the pattern or choices allow, where it is not seen from them. */
@@ -284,10 +284,26 @@ export const KEYS: readonly KeyRow[] = [
   },
   {
     path: "rng.source",
-    type: "choice",
+    type: "path",
     choices: ["getrandom", "none"],
     initial: "getrandom",
-    help: "What the entropy device gives: the host kernel's randomness; or no device.",
+    help: "What the entropy device gives: the host kernel's randomness, or what is read of a " +
+      "character device, a FIFO or a file, which is given out once; or no device.",
+  },
+  {
+    path: "rng.max_bytes",
+    type: "size",
+    least: 1,
+    most: 2 ** 40,
+    help: "Most bytes that the guest gets in a period.",
+  },
+  {
+    path: "rng.period",
+    type: "integer",
+    least: 1,
+    most: 86_400_000,
+    initial: 1000,
+    help: "Milliseconds of a period.",
   },
   {
     path: "log.level",

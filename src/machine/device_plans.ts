@@ -22,6 +22,7 @@ import type {
   DiskConfig,
   MachineConfig,
   PortConfig,
+  RngOptions,
   ScratchDiskConfig,
 } from "../config/machine_config.ts";
 import { acpiPm } from "../devices/acpi_pm.ts";
@@ -50,7 +51,7 @@ export const ACPI_ID = "acpi0";
 /** The devices of a machine. */
 export function devicePlans(
   config: MachineConfig,
-  resources: Pick<Resources, "disks">,
+  resources: Pick<Resources, "disks" | "entropy">,
 ): readonly DevicePlan[] {
   return [...chipPlans(config), ...virtioPlans(config, resources)];
 }
@@ -70,12 +71,15 @@ function chipPlans({ serial, debugExit: hasDebugExit, bootTimer }: MachineConfig
 }
 
 /** In this order the guest numbers them: console, data ports, disks, entropy. */
-function virtioPlans(config: MachineConfig, resources: Pick<Resources, "disks">): DevicePlan[] {
+function virtioPlans(
+  config: MachineConfig,
+  resources: Pick<Resources, "disks" | "entropy">,
+): DevicePlan[] {
   return [
     ...(config.console === null ? [] : [consolePlan(config.console)]),
     ...(config.ports.length === 0 ? [] : [portsPlan(config.ports)]),
     ...config.disks.map((disk, index) => diskPlan(disk, index, resources)),
-    ...(config.rng ? [virtioMmioPlan({ id: "rng0", device: "rng", spec: RNG_SPEC })] : []),
+    ...(config.rng ? [rngPlan(config.rngOptions, resources)] : []),
   ];
 }
 
@@ -111,10 +115,23 @@ function portsPlan(ports: readonly PortConfig[]): DevicePlan {
   });
 }
 
+function rngPlan(
+  { maxBytes, period = 1000 }: RngOptions,
+  { entropy }: Pick<Resources, "entropy">,
+): DevicePlan {
+  return virtioMmioPlan({
+    id: "rng0",
+    device: "rng",
+    spec: RNG_SPEC,
+    fds: { source: entropy?.number ?? -1 },
+    options: maxBytes === undefined ? {} : { maxBytes, period },
+  });
+}
+
 function diskPlan(
   disk: DiskConfig | ScratchDiskConfig,
   index: number,
-  resources: Pick<Resources, "disks">,
+  resources: Pick<Resources, "disks" | "entropy">,
 ): DevicePlan {
   const image = resources.disks[index];
   if (image === undefined) throw new VireoError("internal", `Disk ${index} was not opened`);

@@ -9,6 +9,7 @@ import { ConfigError, errorText } from "../base/errors.ts";
 import type { DiskConfig, MachineConfig, ScratchDiskConfig } from "../config/machine_config.ts";
 import type { Fd } from "../host/fd.ts";
 import { type DiskImage, openImage, type OpenImageOptions } from "../storage/open_image.ts";
+import { openEntropyFile } from "./entropy_file.ts";
 import { openMemoryFile } from "./guest_ram.ts";
 
 /** Everything opened for one machine description. */
@@ -17,6 +18,8 @@ export interface Resources extends Disposable {
   readonly disks: readonly DiskImage[];
   /** The file that holds RAM, where the description names one. */
   readonly memory?: Fd;
+  /** The file that entropy comes from, where the description names one. */
+  readonly entropy?: Fd;
 }
 
 /**
@@ -25,7 +28,9 @@ export interface Resources extends Disposable {
  * @param where where a disk was given, for errors; its place in the description where absent
  */
 export function openResources(
-  config: Pick<MachineConfig, "disks"> & Partial<Pick<MachineConfig, "memory" | "memoryOptions">>,
+  config:
+    & Pick<MachineConfig, "disks">
+    & Partial<Pick<MachineConfig, "memory" | "memoryOptions" | "rngOptions">>,
   where: (index: number) => string = (index) => `disks[${index}].path`,
 ): Resources {
   using stack = new DisposableStack();
@@ -33,10 +38,13 @@ export function openResources(
   const { memory = 0, memoryOptions = {} } = config;
   const file = openMemoryFile({ memory, memoryOptions });
   if (file !== undefined) stack.use(file);
+  const path = config.rngOptions?.path;
+  const entropy = path === undefined ? undefined : stack.use(openEntropyFile(path));
   const owned = stack.move();
   return {
     disks,
     ...(file === undefined ? {} : { memory: file }),
+    ...(entropy === undefined ? {} : { entropy }),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

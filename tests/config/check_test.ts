@@ -250,3 +250,21 @@ Deno.test("KEYS has each key once, and defaults that are allowed", () => {
     assertEquals(mistakes.mistakes, [], path);
   }
 });
+
+Deno.test("describe() takes words and paths for the source of entropy (row 2.31)", () => {
+  const rng = (rng: object) => describe({ ...KERNEL, rng }).rng;
+  assertEquals(rng({}), { source: "getrandom", period: 1000 });
+  assertEquals(rng({ source: "none" }).source, "none");
+  assertEquals(rng({ source: "/dev/hwrng", max_bytes: "1K", period: 20 }), {
+    source: "/dev/hwrng",
+    max_bytes: 1024,
+    period: 20,
+  });
+  const inFolder = checkDescription({ ...KERNEL, rng: { source: "none.bin" } }, () => ({
+    folder: "/vm",
+  }));
+  assertEquals(inFolder.description?.rng.source, "/vm/none.bin");
+  assert(mistakeOf({ rng: { period: 0 } }).startsWith("rng.period: It is too small"));
+  assert(mistakeOf({ rng: { max_bytes: 0 } }).startsWith("rng.max_bytes: It is too small"));
+  assert(mistakeOf({ rng: { source: 5 } }).includes('allowed: "getrandom", "none", a path'));
+});
