@@ -8,7 +8,7 @@
 import { errorText } from "../src/base/errors.ts";
 import { findBootFiles } from "../src/boot/boot_files.ts";
 import { installPackages, missingPackages } from "./runner/install.ts";
-import { findDeno, LocalHost } from "./runner/hosts.ts";
+import { findDeno, LocalHost, OLDEST_DENO } from "./runner/hosts.ts";
 import { writeRecord } from "./runner/record.ts";
 import { printReport } from "./runner/report.ts";
 import type { Part } from "./runner/result.ts";
@@ -18,8 +18,6 @@ import { type HostKvm, hostKvm } from "../src/kvm/host_kvm.ts";
 import { testFiles } from "./support/test_files.ts";
 import { duration, say } from "./support/progress.ts";
 
-/** The oldest Deno that is supported, and the one that programs are compiled with. */
-const OLDEST_DENO = "2.7.11";
 const MINUTE = 60_000;
 /** Nothing may run longer than this, whatever hangs. */
 const OVERALL_BOUND_MS = 75 * MINUTE;

@@ -6,6 +6,7 @@
 
 import { setup_header, SETUP_HEADER_OFFSET } from "../abi/boot.ts";
 import { errorText, VireoError } from "../base/errors.ts";
+import { readNamed } from "../host/named_file.ts";
 import { dirname, join } from "../std/path.ts";
 import { defaultCacheFolder } from "./cache_folder.ts";
 import { baseInitramfs } from "./initramfs.ts";
@@ -86,7 +87,7 @@ async function findBusybox(options: BootFilesOptions): Promise<string> {
     options.signal?.throwIfAborted();
     for (const path of ["bin/busybox", "usr/bin/busybox"]) {
       const own = join(options.host ?? "/", path);
-      if (await isStaticProgram(own)) return own;
+      if (isStaticProgram(own)) return own;
     }
     throw nothingFound(
       "a static busybox",
@@ -139,7 +140,7 @@ async function hostKernel(host: string): Promise<Kernel | undefined> {
 
 /** A kernel by its path. Its modules lie in the same tree, or in the host's. */
 async function givenKernel(path: string): Promise<Kernel> {
-  const release = await kernelRelease(path);
+  const release = kernelRelease(path);
   if (release === undefined) return { path, release: "unknown" };
   const tree = dirname(dirname(path));
   for (const root of [tree, join(tree, "usr"), "/", "/usr"]) {
@@ -154,8 +155,8 @@ const VERSION_BASE = 0x200;
 const HEAD_BYTES = 0x8000;
 
 /** The release that a bzImage says it is, `6.1.0-9-cloud-amd64`; undefined for one that doesn't. */
-export async function kernelRelease(path: string): Promise<string | undefined> {
-  const head = await readHead(path);
+export function kernelRelease(path: string): string | undefined {
+  const head = readHead(path);
   const pointer = SETUP_HEADER_OFFSET + setup_header.kernel_version;
   if (head.length < pointer + 2) return undefined;
   const at = new DataView(head.buffer).getUint16(pointer, true);
@@ -164,11 +165,9 @@ export async function kernelRelease(path: string): Promise<string | undefined> {
   return /^([\w.+~-]+)[\s\0]/.exec(text)?.[1];
 }
 
-async function readHead(path: string): Promise<Uint8Array<ArrayBuffer>> {
+function readHead(path: string): Uint8Array<ArrayBuffer> {
   try {
-    using file = await Deno.open(path);
-    const head = new Uint8Array(HEAD_BYTES);
-    return head.subarray(0, await file.read(head) ?? 0);
+    return readNamed(path, HEAD_BYTES);
   } catch (error) {
     throw new VireoError("load_memory", `Cannot read kernel "${path}": ${errorText(error)}`, {
       cause: error,
@@ -177,9 +176,9 @@ async function readHead(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /** Whether a file is an ELF program that needs no interpreter: no dynamic loader lies in the guest. */
-async function isStaticProgram(path: string): Promise<boolean> {
+function isStaticProgram(path: string): boolean {
   try {
-    const head = await readHead(path);
+    const head = readHead(path);
     const view = new DataView(head.buffer);
     if (view.getUint32(0) !== 0x7f454c46) return false;
     const table = view.getUint32(ELF.e_phoff, true);

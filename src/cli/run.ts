@@ -5,8 +5,10 @@
  */
 
 import { errorText, VireoError } from "../base/errors.ts";
+import { kernelRelease } from "../boot/boot_files.ts";
 import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
+import { readNamed } from "../host/named_file.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
@@ -64,37 +66,60 @@ export async function run(args: readonly string[]): Promise<number> {
     const timer = options.bootTimer ? new BootTimer() : undefined;
     const { machine, mistakes } = checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);
-    requireLinux(hostKvm());
-    return await runMachine(machine, { timeout: options.timeout, timer });
+    const warning = requireFit(hostKvm(), machine.kernel.path);
+    return await runMachine(machine, { timeout: options.timeout, timer, warning });
   } catch (error) {
     say(`vireo: ${errorText(error)}`);
     return statusOfError(error);
   }
 }
 
-/** Sees that this KVM runs Linux. */
-export function requireLinux({ kind, reason }: HostKvm): void {
-  if (kind === "full") return;
-  const remedy = kind === "none"
-    ? "see that /dev/kvm is there and yours to use (group kvm)"
-    : "use a host with vmx or svm";
+/**
+ * Sees that this KVM runs the kernel. One that emulates instructions is slower on Linux than anybody waits for, and stops at some;
+ * it may do for what is no Linux.
+ *
+ * @returns what to warn of
+ * @throws VireoError `open` where there is no KVM for us, `compat` for Linux on one that does not run it
+ */
+export function requireFit({ kind, reason }: HostKvm, kernel: string): string | undefined {
+  if (kind === "full") return undefined;
+  const found = `on this system's KVM: ${reason}`;
+  const instead = "or try `vireo boot`, which brings a KVM of its own";
+  if (kind === "none") {
+    const remedy = "see that /dev/kvm is there and yours to use (group kvm)";
+    throw new VireoError("open", `Cannot run a machine ${found}; ${remedy}, ${instead}`);
+  }
+  if (!isLinux(kernel)) {
+    return `This system's KVM emulates instructions, and not all of them: ${reason}`;
+  }
   throw new VireoError(
-    kind === "none" ? "open" : "compat",
-    `Cannot run Linux on this system's KVM: ${reason}; ${remedy}, or try \`vireo boot\`, ` +
-      "which brings a KVM of its own",
+    "compat",
+    `Cannot run Linux ${found}; use a host with vmx or svm, ${instead}`,
   );
+}
+
+const MOST_KERNEL = 2 ** 27;
+
+/** A bzImage that names its release, an ELF file with Linux' banner, or what is packed. */
+function isLinux(path: string): boolean {
+  if (kernelRelease(path) !== undefined) return true;
+  const bytes = readNamed(path, MOST_KERNEL);
+  const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  return isPacked || new TextDecoder("latin1").decode(bytes).includes("Linux version ");
 }
 
 async function runMachine(
   description: Description,
-  { timeout, timer }: {
+  { timeout, timer, warning }: {
     readonly timeout: number | undefined;
+    readonly warning: string | undefined;
     readonly timer: BootTimer | undefined;
   },
 ): Promise<number> {
   using log = new RunLog(description);
   using stop = new StopRequest((reason) => Deno.exit(statusOfRun(reason)));
   if (timeout !== undefined) stop.startTimeout(timeout);
+  if (warning !== undefined) log.warn(warning);
   const { runSession, sentenceOf } = await import("./run_session.ts");
   try {
     const end = await runSession({ description, log, stop, timer });

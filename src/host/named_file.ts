@@ -18,9 +18,11 @@ import { check } from "./libc.ts";
  */
 export function readNamed(path: string, most: number): Uint8Array<ArrayBuffer> {
   using file = Fd.open(path, O_RDONLY);
-  const bytes = new Uint8Array(most);
+  const { size } = fileStatus(file.number);
+  // What has no size before it is read (a pipe, /proc) says 0.
+  const bytes = new Uint8Array(size === 0 ? most : Math.min(size, most));
   let length = 0;
-  while (length < most) {
+  while (length < bytes.length) {
     const count = read(file.number, bytes.subarray(length));
     if (count === -EINTR) continue;
     if (check("read", count, `Cannot read "${path}"`) === 0) break;

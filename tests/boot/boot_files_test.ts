@@ -119,13 +119,13 @@ Deno.test("kernelRelease() reads a bzImage's release and takes nothing else for 
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, bzImage("6.1.0-9-cloud-amd64"));
-    assertEquals(await kernelRelease(path), "6.1.0-9-cloud-amd64");
+    assertEquals(kernelRelease(path), "6.1.0-9-cloud-amd64");
     await Deno.writeFile(path, new Uint8Array(2048));
-    assertEquals(await kernelRelease(path), undefined);
+    assertEquals(kernelRelease(path), undefined);
     await Deno.writeFile(path, new Uint8Array(3));
-    assertEquals(await kernelRelease(path), undefined);
+    assertEquals(kernelRelease(path), undefined);
     await Deno.writeFile(path, bzImage("../../etc"));
-    assertEquals(await kernelRelease(path), undefined);
+    assertEquals(kernelRelease(path), undefined);
   } finally {
     await Deno.remove(path);
   }

@@ -3,12 +3,13 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
 import { openBackends } from "../../src/library/backends.ts";
-import { requireLinux, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
+import { requireFit, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { actionFor, endOf, sentenceOf } from "../../src/cli/run_session.ts";
 import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { write } from "../../src/host/file.ts";
+import { kernelImage } from "../boot/kernel_image.ts";
 import { requirement } from "../support/require.ts";
 
 openAllGroups();
@@ -92,20 +93,50 @@ Deno.test("endOf() takes a halted guest for a crashed one", () => {
   assertEquals(sentenceOf({ kind: "crashed", text: "The guest halted" }), "The guest halted");
 });
 
-Deno.test("requireLinux() says what to do about a KVM that is missing or unfit", () => {
-  requireLinux({ kind: "full", reason: "" });
+/** A kernel file for the length of a test. */
+function withKernel(image: Uint8Array, work: (path: string) => void): void {
+  const path = Deno.makeTempFileSync({ prefix: "vireo-kernel-" });
+  try {
+    Deno.writeFileSync(path, image);
+    work(path);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+Deno.test("requireFit() says what to do about a KVM that is missing", () => {
+  assertEquals(requireFit({ kind: "full", reason: "" }, "/none"), undefined);
   const missing = assertThrows(
-    () => requireLinux({ kind: "none", reason: "cannot open /dev/kvm: EACCES" }),
+    () => requireFit({ kind: "none", reason: "cannot open /dev/kvm: EACCES" }, "/none"),
     VireoError,
     "cannot open /dev/kvm: EACCES; see that /dev/kvm is there and yours to use",
   );
   assertEquals(missing.kind, "open");
-  const unfit = assertThrows(
-    () => requireLinux({ kind: "paravirtual", reason: "no svm" }),
-    VireoError,
-  );
-  assertEquals(unfit.kind, "compat");
 });
+
+Deno.test(
+  "requireFit() keeps Linux off a KVM that emulates instructions",
+  requirement("ffi"),
+  () => {
+    const kvm = { kind: "paravirtual", reason: "no svm" } as const;
+    const release = new TextEncoder().encode("6.1.0-9-cloud-amd64 (x) #1\0");
+    const named = kernelImage({ fields: { kernel_version: 0x400 } });
+    named.set(release, 0x600);
+    const banner = new TextEncoder().encode("\x7fELF ... Linux version 6.1");
+    for (const image of [named, banner, Uint8Array.of(0x1f, 0x8b, 8)]) {
+      withKernel(image, (path) => {
+        const unfit = assertThrows(() => requireFit(kvm, path), VireoError, "use a host with vmx");
+        assertEquals(unfit.kind, "compat");
+      });
+    }
+    withKernel(kernelImage(), (path) => {
+      assertMatch(
+        requireFit(kvm, path) ?? "",
+        /emulates instructions, and not all of them: no svm/,
+      );
+    });
+  },
+);
 
 Deno.test(
   "run() ends with status 2 for mistakes, before it looks for a KVM",

@@ -8,27 +8,20 @@ import { StopRequest } from "../../src/cli/stop_request.ts";
 import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { ACPI_RESET_VALUE } from "../../src/abi/acpi.ts";
-import { kernelImage } from "../boot/kernel_image.ts";
+import {
+  ENTRY,
+  guestKernel,
+  POWER_OFF,
+  RESET,
+  says,
+  SLEEP_CONTROL,
+} from "../support/guest_kernel.ts";
 import { requirement } from "../support/require.ts";
-import { Assembler } from "../support/tiny_guest.ts";
+import type { Assembler } from "../support/tiny_guest.ts";
 
 openAllGroups();
 
-const SERIAL = 0x3f8;
-const SLEEP_CONTROL = 0x600;
-const RESET = 0x602;
-/** SLP_EN and S5. */
-const POWER_OFF = 0x34;
-/** Where the setup code ends, and where in the kernel behind it the 64-bit entry is. */
-const KERNEL_OFFSET = 4 * 512;
-const ENTRY = 0x200;
 const MIB = 2 ** 20;
-
-function says(text: string): Assembler {
-  const guest = new Assembler();
-  for (const byte of new TextEncoder().encode(text)) guest.eax(byte).out(SERIAL);
-  return guest;
-}
 
 /** Runs a guest in a folder of its own; gives how it ended and what it said. */
 async function runGuest(
@@ -39,9 +32,7 @@ async function runGuest(
 ): Promise<{ readonly end: RunEnd; readonly text: string; readonly log: string }> {
   const folder = await Deno.makeTempDir({ prefix: "vireo-run-" });
   try {
-    const image = kernelImage({ kernelSize: 4096 });
-    image.set(guest.spin().assemble(), KERNEL_OFFSET + ENTRY);
-    await Deno.writeFile(`${folder}/vmlinuz`, image);
+    await Deno.writeFile(`${folder}/vmlinuz`, guestKernel(guest));
     const description = describe({
       kernel: { path: `${folder}/vmlinuz` },
       console: { backend: "none" },

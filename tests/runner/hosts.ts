@@ -6,6 +6,9 @@
 import { type Ended, linesTo, type Outputs, runCommand } from "./command.ts";
 import type { TestHost } from "./suite.ts";
 
+/** The oldest Deno that is supported, and the one that programs are compiled with. */
+export const OLDEST_DENO = "2.7.11";
+
 /** Looking for another Deno may need the network; without one npx gives up long after this. */
 const FIND_BOUND_MS = 120_000;
 

@@ -41,7 +41,6 @@ export const NEEDS = {
   io_uring: { missing: ioUringMissing, packages: [] },
   direct_io: { missing: directIoMissing, packages: [] },
   root: { missing: () => Deno.uid() === 0 ? undefined : "not run as root", packages: [] },
-  denort: { missing: denortMissing, packages: [] },
   npx: { missing: () => commandMissing("npx"), packages: [] },
   git: { missing: gitMissing, packages: ["git"] },
   gcc: { missing: compilerMissing, packages: ["gcc", "libc6-dev", "linux-libc-dev"] },
@@ -54,6 +53,9 @@ export const NEEDS = {
   zstd: { missing: () => commandMissing("zstd"), packages: ["zstd"] },
   script: { missing: () => commandMissing("script"), packages: ["bsdutils"] },
   strace: { missing: () => commandMissing("strace"), packages: ["strace"] },
+  bash: { missing: () => commandMissing("bash"), packages: ["bash"] },
+  zsh: { missing: () => commandMissing("zsh"), packages: ["zsh"] },
+  fish: { missing: () => commandMissing("fish"), packages: ["fish"] },
 } as const satisfies Record<string, NeedRow>;
 
 /** The name of something a test can ask for. */
@@ -64,7 +66,11 @@ const MARK = "Skips";
 
 /** Asks for all of `needs`; the first one that is missing is printed and makes the test ignored. */
 export function requirement(...needs: readonly Need[]): Requirement {
-  const reason = firstMissing(needs);
+  return skipped(firstMissing(needs));
+}
+
+/** The same for a reason found otherwise; undefined where nothing is missing. */
+export function skipped(reason: string | undefined): Requirement {
   if (reason === undefined) return { ignore: false };
   const place = callerOf(new Error().stack ?? "");
   say(formatSkip({ ...place, reason }));
@@ -139,12 +145,6 @@ function directIoMissing(): string | undefined {
   } finally {
     Deno.removeSync(path);
   }
-}
-
-function denortMissing(): string | undefined {
-  const path = Deno.env.get("DENORT_BIN");
-  if (path === undefined) return "DENORT_BIN doesn't name the runtime of compiled programs";
-  return isFile(path) ? undefined : `DENORT_BIN names ${path}, which is no file`;
 }
 
 function gitMissing(): string | undefined {
