@@ -32,7 +32,7 @@ export const SOURCE: Program = {
  * that is the oldest Deno's; otherwise this Deno downloads its own, and the skip says why where it can't.
  */
 export async function compiledProgram(): Promise<Program> {
-  const folder = Deno.makeTempDirSync({ prefix: "vireo-executable-" });
+  const folder = await Deno.makeTempDir({ prefix: "vireo-executable-" });
   addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   const path = `${folder}/vireo`;
   const missing = await compile(path).catch(errorText);
