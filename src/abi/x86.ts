@@ -216,6 +216,8 @@ export const EFER_BITS = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX | 0x20_f000n;
 
 /** Bit 1, always 1. */
 export const X86_EFLAGS_FIXED = 1n << 1n;
+/** Interrupts are on. */
+export const X86_EFLAGS_IF = 1n << 9n;
 /** Virtual-8086 mode. */
 export const X86_EFLAGS_VM = 1n << 17n;
 /** Bits that must be 0: 3, 5, 15 and from 22 up. */

@@ -144,7 +144,7 @@ async function runGuest(
   await using machine = await buildMachine(config, { loader, resources, owner });
   using _watch = terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
-    const outcome = await machine.run({ signal: stop.signal });
+    const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
     // However slowly its readers take it, what the guest has written is theirs, until somebody asks for an end.
     await Promise.race([machine.flush(Infinity), aborted(stop.signal)]);
     return endOf(outcome, report, { machine, options });
@@ -231,6 +231,10 @@ export function judge(
     case "crashed":
     case "halted":
     case "debug-exit":
+    case "interrupted":
+    case "timed-out":
+    case "yield":
+    case "user-yield":
       return { kind: "crashed", text };
     default:
       throw reason satisfies never;

@@ -119,7 +119,7 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   await using machine = await buildMachine(config, { loader, resources, owner });
   terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
-    const end = endOf(await machine.run({ signal: stop.signal }));
+    const end = endOf(await machine.run({ signal: stop.signal, onAbort: "throw" }));
     if (end.kind === "crashed") showKernelLog(run, machine);
     return end;
   } catch (error) {
@@ -139,6 +139,10 @@ export function endOf({ reason, text }: Pick<Outcome, "reason" | "text">): Guest
     case "crashed":
     case "halted":
     case "debug-exit":
+    case "interrupted":
+    case "timed-out":
+    case "yield":
+    case "user-yield":
       return { kind: "crashed", text };
     default:
       throw reason satisfies never;

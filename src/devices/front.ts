@@ -16,6 +16,9 @@ import type { SharedState } from "../memory/shared_state.ts";
  */
 export type EndRequest = "power-off" | "reset" | "panic" | "debug-exit";
 
+/** The same, or `yield`: the machine's owner is given the turn, and may let the guest go on. */
+export type FrontRequest = EndRequest | "yield";
+
 /** What the isolate that holds the fronts does for them. */
 export interface FrontContext {
   /** The machine's shared state. */
@@ -24,8 +27,8 @@ export interface FrontContext {
   irqLine(descriptor: DeviceDescriptor): IrqLine;
   /** Wakes the back of a device, which runs in its I/O worker: signals the eventfd called `role`. Never blocks. */
   signal(descriptor: DeviceDescriptor, role: string): void;
-  /** Ends the machine; the first request counts. */
-  end(request: EndRequest, detail?: number): void;
+  /** Ends the machine, where the first request counts; or, with `yield`, stops its vCPUs behind this very access. */
+  end(request: FrontRequest, detail?: number): void;
   /**
    * Waits until the word at `index` of the shared state's words is no longer `value`, at most `timeout` ms; a stop of the
    * vCPU ends the wait too. For the one rendezvous there is, a virtio reset.

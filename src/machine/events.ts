@@ -5,7 +5,7 @@
  */
 
 import type { PlainValue } from "../bus/device_descriptor.ts";
-import type { VcpuEnded, VcpuMessage } from "../vcpu/messages.ts";
+import type { VcpuEnded, VcpuMessage, VcpuYielded } from "../vcpu/messages.ts";
 
 /** A message that a device posts to the machine's owner: a line on a control port, a key. */
 export type DeviceMessage = { readonly [name: string]: PlainValue };
@@ -18,25 +18,38 @@ export interface MachineOwner {
   warning?(device: string, text: string): void;
 }
 
+/** What gives the turn to who runs the machine. */
+export type MachineEvent = VcpuEnded | VcpuYielded;
+
 /** The ear of a machine: every worker's handle talks to it. */
 export class MachineEvents {
   readonly #owner: MachineOwner;
-  readonly #ended = Promise.withResolvers<VcpuEnded>();
+  readonly #yields: VcpuYielded[] = [];
+  #end: VcpuEnded | undefined;
+  #news = Promise.withResolvers<void>();
 
   /** @param owner whom to pass things on to */
   constructor(owner: MachineOwner) {
     this.#owner = owner;
   }
 
-  /** The first worker's word that ended the machine. */
-  get ended(): Promise<VcpuEnded> {
-    return this.#ended.promise;
+  /** Waits until there is something to {@linkcode MachineEvents.take}. */
+  async some(): Promise<void> {
+    while (this.#yields.length === 0 && this.#end === undefined) await this.#news.promise;
+  }
+
+  /** What has happened first of what nobody has taken. The end stays: nothing comes behind it. */
+  take(): MachineEvent | undefined {
+    return this.#yields.shift() ?? this.#end;
   }
 
   /** A vCPU's worker posted something. */
   heard(message: VcpuMessage): void {
-    if (message.type === "ended") this.#ended.resolve(message);
-    else this.warn(message.device, message.message);
+    if (message.type === "warning") return this.warn(message.device, message.message);
+    if (message.type === "ended") this.#end ??= message;
+    else this.#yields.push(message);
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
   }
 
   /** A device's back posted something. */
@@ -51,6 +64,11 @@ export class MachineEvents {
 
   /** A worker other than a vCPU's failed: our own fault, which ends the machine. */
   failed(text: string): void {
-    this.#ended.resolve({ type: "ended", vcpu: -1, cause: "vcpu-error", detail: 0, text });
+    this.heard({ type: "ended", vcpu: -1, cause: "vcpu-error", detail: 0, text });
+  }
+
+  /** No vCPU will ever run an instruction again. */
+  halted(): void {
+    this.heard({ type: "ended", vcpu: 0, cause: "halted", detail: 0, text: "" });
   }
 }

@@ -15,59 +15,63 @@ import type { BootMark, BootMarks } from "../devices/boot_marks.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { SerialLog } from "../devices/serial_log.ts";
 import { EventFd } from "../host/fd.ts";
+import { readRegisters, type RegisterValues, writeRegisters } from "../kvm/named_registers.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
-import { VcpuState, Wanted } from "../vcpu/control.ts";
+import type { VcpuState } from "../vcpu/control.ts";
 import type { VcpuEnded } from "../vcpu/messages.ts";
 import { consoleSizeBytes } from "../virtio/console.ts";
 import { PHASE, VirtioState } from "../virtio/virtio_state.ts";
 import { ACPI_ID, CONSOLE_ID, SERIAL_ID } from "./device_plans.ts";
-import type { DeviceSet } from "./device_set.ts";
+import { Crew, type CrewParts, STOP_TIMEOUT } from "./crew.ts";
 import type { MachineEvents } from "./events.ts";
-import type { IoWorkerHandle } from "./io_worker_handle.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
-import type { VcpuHandle } from "./vcpu_handle.ts";
+import { HaltWatch } from "./halt_watch.ts";
+import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
 
 /** What a machine does now. */
-export type MachineState = "created" | "running" | "paused" | "ended" | "closed";
+export type MachineState = "created" | "running" | "paused" | "yielded" | "ended" | "closed";
 
-/** What may be done to a machine in which states, and the state that follows. A machine runs once. */
+/** What may be done to a machine in which states, and the state that follows. A machine runs once, but for yields. */
 const TRANSITIONS = {
-  run: { from: ["created"], to: "running" },
+  run: { from: ["created", "yielded"], to: "running" },
   pause: { from: ["running"], to: "paused" },
   resume: { from: ["paused"], to: "running" },
-  end: { from: ["running", "paused"], to: "ended" },
-  close: { from: ["created", "running", "paused", "ended"], to: "closed" },
+  yield: { from: ["running", "paused"], to: "yielded" },
+  end: { from: ["running", "paused", "yielded"], to: "ended" },
+  close: { from: ["created", "running", "paused", "yielded", "ended"], to: "closed" },
 } as const satisfies Record<
   string,
   { readonly from: readonly MachineState[]; readonly to: MachineState }
 >;
 
 /** What the builder hands over. */
-export interface MachineParts {
+export interface MachineParts extends CrewParts {
   readonly config: MachineConfig;
   readonly vm: Vm;
   readonly memory: GuestMemory;
   readonly state: SharedState;
   readonly marks: BootMarks | undefined;
-  readonly vcpus: readonly VcpuHandle[];
-  readonly ioWorkers: IoWorkerHandle[];
-  /** Makes the I/O worker of that number, for a device that is added later and needs one of its own. */
-  readonly makeIoWorker: (index: number) => IoWorkerHandle;
-  readonly devices: DeviceSet;
   /** Where the workers' words arrive. */
   readonly events: MachineEvents;
-  /** Everything else that was made, in order; disposed in reverse after all workers have stopped. */
-  readonly holdings: DisposableStack;
 }
 
-/** How long workers get to stop, and outputs to take what the guest has written, in ms. */
-const STOP_TIMEOUT = 10_000;
+/** How a machine is run. */
+export interface RunOptions {
+  /** Ends the run from outside. */
+  readonly signal?: AbortSignal;
+  /**
+   * What a fired signal makes of the run: `return` gives the outcome `interrupted`, or `timed-out` for a signal of
+   * `AbortSignal.timeout()`; `throw` rejects with the signal's reason, as `fetch` does. `return` where absent.
+   */
+  readonly onAbort?: "return" | "throw";
+}
 
 /** A KVM virtual machine. */
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts;
+  readonly #crew: Crew;
   #state: MachineState = "created";
   #closing: Promise<void> | undefined;
   /** The pause or resume under way: the next one waits for it. */
@@ -78,6 +82,7 @@ export class Machine implements AsyncDisposable {
 
   private constructor(parts: MachineParts) {
     this.#parts = parts;
+    this.#crew = new Crew(parts);
     // Nobody may be running the machine when this is rejected.
     this.#closed.promise.catch(() => {});
   }
@@ -103,7 +108,7 @@ export class Machine implements AsyncDisposable {
 
   /** What each vCPU's worker does now. */
   get vcpuStates(): readonly VcpuState[] {
-    return this.#parts.vcpus.map(({ control }) => control.state);
+    return this.#crew.vcpuStates;
   }
 
   /** Guest RAM. Throws with kind `closed` after close, when there is none. */
@@ -129,43 +134,65 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Runs the machine until it ends, which it does once.
+   * Runs the machine until it ends, which it does once, or until somebody yields, after which it may be run on.
    *
-   * @param options `signal`: ends the run from outside; the promise then rejects with the signal's reason
    * @returns how it ended
+   * @throws VireoError of kind `internal` for a fault of our own, `closed` where the machine is closed meanwhile
    */
-  async run({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Outcome> {
-    signal?.throwIfAborted();
+  async run({ signal, onAbort = "return" }: RunOptions = {}): Promise<Outcome> {
+    if (onAbort === "throw") signal?.throwIfAborted();
     this.#requireAllVcpus();
+    const isStart = this.#state === "created";
     this.#do("run");
-    const aborted = Promise.withResolvers<never>();
-    aborted.promise.catch(() => {});
-    const abort = () => aborted.reject(signal?.reason);
-    signal?.addEventListener("abort", abort);
+    using aborted = new Aborted(signal);
+    using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
+    let outcome: Outcome | undefined;
     try {
-      this.#start();
-      const ended = await Promise.race([
-        this.#parts.events.ended,
-        aborted.promise,
-        this.#closed.promise,
-      ]);
-      this.#hasOutcome = true;
-      return requireOutcome(ended);
+      if (isStart) this.#crew.start(this.config.startBarrier);
+      else await this.#inTurn(() => this.#crew.resume());
+      await Promise.race([this.#parts.events.some(), aborted.promise, this.#closed.promise]);
+      return outcome = await this.#outcome(signal, onAbort);
     } finally {
-      signal?.removeEventListener("abort", abort);
-      await this.#stopVcpus();
-      if (this.#closing === undefined) this.#do("end");
+      if (outcome?.cause !== "yield") {
+        await this.#crew.stopVcpus();
+        if (this.#closing === undefined) this.#do("end");
+      }
     }
+  }
+
+  async #outcome(signal: AbortSignal | undefined, onAbort: "return" | "throw"): Promise<Outcome> {
+    const event = this.#parts.events.take();
+    if (event?.type === "yielded") {
+      await this.#inTurn(() => this.#standStill());
+      return outcomeOfYield(event);
+    }
+    this.#hasOutcome = event !== undefined;
+    if (event !== undefined) return requireOutcome(event);
+    if (onAbort === "throw") throw signal?.reason;
+    return outcomeOfSignal(signal?.reason);
+  }
+
+  /** Gives the turn to who runs the machine: the run ends with `user-yield`, and may be gone on with. */
+  yield(): void {
+    if (this.#state !== "running" && this.#state !== "paused") this.#do("yield");
+    this.#parts.events.heard({ type: "yielded", vcpu: -1, detail: 0 });
+  }
+
+  async #standStill(): Promise<void> {
+    if (this.#state === "running") {
+      await this.#crew.pauseVcpus();
+      await this.#crew.pauseDevices();
+    }
+    this.#do("yield");
   }
 
   /** Stops all vCPUs at an instruction's end, then the devices. Returns when all have. */
   pause(): Promise<void> {
     return this.#inTurn(async () => {
       this.#do("pause");
-      await this.#requestAll(Wanted.pause, (state) => state >= VcpuState.paused);
+      await this.#crew.pauseVcpus();
       // The guest may have ended meanwhile, and what it has written is to go out.
-      if (this.#state !== "paused") return;
-      for (const worker of this.#parts.ioWorkers) await worker.pause(STOP_TIMEOUT);
+      if (this.#state === "paused") await this.#crew.pauseDevices();
     });
   }
 
@@ -173,9 +200,55 @@ export class Machine implements AsyncDisposable {
   resume(): Promise<void> {
     return this.#inTurn(async () => {
       this.#do("resume");
-      for (const worker of this.#parts.ioWorkers) await worker.resume(STOP_TIMEOUT);
-      await this.#requestAll(Wanted.run, (state) => state !== VcpuState.paused);
+      await this.#crew.resume();
     });
+  }
+
+  /**
+   * The registers of a vCPU, while it does not run.
+   *
+   * @param index of the vCPU, from 0
+   * @throws VireoError of kind `unsupported` while the machine runs, `range` where it has no such vCPU
+   */
+  registers(index = 0): RegisterValues {
+    return readRegisters(this.#standingVcpu(index));
+  }
+
+  /**
+   * Sets some registers of a vCPU, while it does not run: `machine.setRegisters({ rip: 0x1000n })`.
+   *
+   * @param index of the vCPU, from 0
+   * @throws VireoError of kind `unsupported` for an unknown name or while the machine runs, `range` for a value that is none
+   */
+  setRegisters(values: Readonly<Partial<RegisterValues>>, index = 0): void {
+    writeRegisters(this.#standingVcpu(index), values);
+  }
+
+  #standingVcpu(index: number): Vcpu {
+    this.#requireOpen();
+    if (this.#state === "running") {
+      throw new VireoError(
+        "unsupported",
+        "Cannot reach a vCPU's registers while it runs; pause the machine first",
+      );
+    }
+    const handle = this.#parts.vcpus[index];
+    if (handle !== undefined) return handle.vcpu;
+    throw new VireoError(
+      "range",
+      `Cannot find vCPU ${index}: the machine has ${this.config.cpus}, numbered from 0`,
+    );
+  }
+
+  /**
+   * Sets an input of the interrupt controllers: an edge is 1, then 0. For inputs that no device of the machine drives, or to
+   * play one.
+   *
+   * @param gsi 0 to 23: a pin of the IOAPIC, and below 16 of the PICs too
+   * @throws VireoError of kind `system` where the machine has no interrupt controllers
+   */
+  setIrqLine(gsi: number, level: 0 | 1): void {
+    this.vm.setIrqLine(gsi, level);
   }
 
   /**
@@ -187,8 +260,7 @@ export class Machine implements AsyncDisposable {
    */
   async flush(timeout: number): Promise<boolean> {
     this.#hasOutcome = false;
-    const finished = this.#parts.ioWorkers.map((worker) => worker.finish(timeout));
-    return (await Promise.all(finished)).every((all) => all);
+    return await this.#crew.flush(timeout);
   }
 
   /** What the guest has sent to COM1, the newest 256 KiB: its kernel's log. Empty without a serial port. */
@@ -232,8 +304,8 @@ export class Machine implements AsyncDisposable {
   async addDevice(plan: DevicePlan): Promise<DeviceDescriptor> {
     this.#requireOpen();
     const descriptor = this.#parts.devices.add(plan);
-    this.#addIoWorkers();
-    await this.#publishDevices();
+    this.#crew.addIoWorkers();
+    await this.#crew.publishDevices();
     return descriptor;
   }
 
@@ -241,7 +313,7 @@ export class Machine implements AsyncDisposable {
   async removeDevice(id: string): Promise<void> {
     this.#requireOpen();
     const release = this.#parts.devices.remove(id);
-    await this.#publishDevices();
+    await this.#crew.publishDevices();
     release();
   }
 
@@ -259,79 +331,12 @@ export class Machine implements AsyncDisposable {
     return this.#closing ?? this.close();
   }
 
-  /**
-   * vCPU 0 first, since it boots the guest; what the guest needs only later starts while it runs. With the barrier all workers
-   * are up before any enters the guest.
-   */
-  #start(): void {
-    const { vcpus, ioWorkers } = this.#parts;
-    const barrier = this.config.startBarrier;
-    for (const handle of vcpus) {
-      if (!barrier) handle.start();
-      else if (!handle.alive) handle.spawn();
-      if (handle.index === 0) { for (const worker of ioWorkers) worker.start(); }
-    }
-    if (barrier) void this.#startWhenReady();
-  }
-
-  /** Makes the I/O workers that the devices need by now. */
-  #addIoWorkers(): void {
-    const { ioWorkers, devices, makeIoWorker, holdings } = this.#parts;
-    while (ioWorkers.length < devices.workers) {
-      const worker = holdings.use(makeIoWorker(ioWorkers.length));
-      ioWorkers.push(worker);
-      if (this.#state !== "created") worker.start();
-      // Asked before it is up, it holds still from its start on.
-      if (this.#state === "paused") void worker.pause(STOP_TIMEOUT).catch(() => {});
-    }
-  }
-
-  async #startWhenReady(): Promise<void> {
-    const { vcpus } = this.#parts;
-    await Promise.all(
-      vcpus.map(({ control }) => control.until((s) => s !== VcpuState.starting, STOP_TIMEOUT)),
-    );
-    for (const handle of vcpus) if (handle.alive) handle.start();
-  }
-
-  async #requestAll(wanted: Wanted, done: (state: VcpuState) => boolean): Promise<void> {
-    const { vcpus } = this.#parts;
-    for (const handle of vcpus) handle.request(wanted);
-    for (const { index, control } of vcpus) {
-      if (await control.until(done, STOP_TIMEOUT)) continue;
-      throw new VireoError(
-        "internal",
-        `Cannot pause or resume vCPU ${index}: no answer within ${STOP_TIMEOUT} ms`,
-      );
-    }
-  }
-
-  /** Waits until every vCPU goes by the new device list, and every I/O worker has taken it up. */
-  async #publishDevices(): Promise<void> {
-    const { vcpus, ioWorkers, devices } = this.#parts;
-    const generation = devices.publish();
-    for (const handle of vcpus) if (handle.alive) handle.kick();
-    for (const worker of ioWorkers) await worker.changed(generation, STOP_TIMEOUT);
-    for (const { control } of vcpus) {
-      // A vCPU that has not started, is paused or has stopped reads the table before its next exit is answered.
-      await control.untilGeneration(generation, STOP_TIMEOUT);
-    }
-  }
-
-  async #stopVcpus(): Promise<void> {
-    const { vcpus } = this.#parts;
-    for (const handle of vcpus) handle.request(Wanted.stop);
-    const results = await Promise.allSettled(vcpus.map((handle) => handle.join(STOP_TIMEOUT)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-  }
-
   async #close(): Promise<void> {
-    const { ioWorkers, holdings, devices } = this.#parts;
+    const { holdings, devices } = this.#parts;
     this.#closed.reject(new VireoError("closed", "The machine was closed while it ran"));
-    await this.#stopVcpus();
+    await this.#crew.stopVcpus();
     if (this.#hasOutcome) await this.flush(STOP_TIMEOUT);
-    for (const worker of ioWorkers) await worker.stop(STOP_TIMEOUT);
+    await this.#crew.stopDevices();
     devices[Symbol.dispose]();
     holdings.dispose();
   }
@@ -370,6 +375,27 @@ export class Machine implements AsyncDisposable {
     if (this.#state === "closed") {
       throw new VireoError("closed", "Cannot use a machine after its close; build a new one");
     }
+  }
+}
+
+/** Resolves when a signal fires; listens no more after its dispose. */
+class Aborted implements Disposable {
+  readonly #signal: AbortSignal | undefined;
+  readonly #fired = Promise.withResolvers<void>();
+  readonly #listener = () => this.#fired.resolve();
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    if (signal?.aborted) this.#fired.resolve();
+    signal?.addEventListener("abort", this.#listener);
+  }
+
+  get promise(): Promise<void> {
+    return this.#fired.promise;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener("abort", this.#listener);
   }
 }
 

@@ -4,24 +4,38 @@
  * @module
  */
 
-import type { EndCause, VcpuEnded } from "../vcpu/messages.ts";
+import type { EndCause, VcpuEnded, VcpuYielded } from "../vcpu/messages.ts";
 
 /**
  * How a run ended: the guest powered itself off, asked for a reboot, stopped for good at HLT, wrote to the debug-exit port, or
- * crashed (its own panic, a triple fault, an exit that KVM or we cannot handle). Our own faults are not outcomes: they are
- * thrown.
+ * crashed (its own panic, a triple fault, an exit that KVM or we cannot handle); or it was `interrupted` by the run's signal, or
+ * `timed-out` by one of `AbortSignal.timeout()`. After these the machine has ended. After `yield` (the guest wrote to the yield
+ * port) and `user-yield` ({@linkcode Machine.yield}) its vCPUs stand still and it may be run on. Our own faults are not outcomes:
+ * they are thrown.
  */
-export type OutcomeReason = "powered-off" | "reboot" | "halted" | "debug-exit" | "crashed";
+export type OutcomeReason =
+  | "powered-off"
+  | "reboot"
+  | "halted"
+  | "debug-exit"
+  | "crashed"
+  | "interrupted"
+  | "timed-out"
+  | "yield"
+  | "user-yield";
+
+/** What was seen: see {@linkcode EndCause}; `signal`: of the run; `yield`: of a vCPU or the owner. */
+export type OutcomeCause = Exclude<EndCause, "vcpu-error"> | "signal" | "yield";
 
 /** The end of a run. */
 export interface Outcome {
   /** In a word. */
   readonly reason: OutcomeReason;
   /** What was seen. */
-  readonly cause: EndCause;
-  /** Number of the vCPU that saw it. */
+  readonly cause: OutcomeCause;
+  /** Number of the vCPU that saw it; -1 where it came from outside. */
   readonly vcpu: number;
-  /** The value written to the debug-exit port; 0 otherwise. */
+  /** The value written to the debug-exit or yield port; 0 otherwise. */
   readonly detail: number;
   /** For a person; exit name, suberror and rip where KVM gave up. */
   readonly text: string;
@@ -42,7 +56,7 @@ const SENTENCES: Record<Exclude<EndCause, "vcpu-error">, string> = {
   reset: "The guest asked for a reset",
   panic: "The guest's kernel panicked",
   "debug-exit": "The guest wrote to the debug-exit port",
-  halted: "The guest halted",
+  halted: "The guest halted with interrupts off",
   "triple-fault": "The guest's CPU shut down after a triple fault",
   "kvm-error": "KVM cannot go on with the guest",
 };
@@ -54,3 +68,20 @@ export function outcomeOf(ended: VcpuEnded): Outcome | undefined {
   const text = `${SENTENCES[cause]} (vCPU ${vcpu}${ended.text ? `: ${ended.text}` : ""})`;
   return { reason: REASONS[cause], cause, vcpu, detail, text };
 }
+
+/** The outcome of a run that stands still. */
+export function outcomeOfYield({ vcpu, detail }: VcpuYielded): Outcome {
+  return vcpu < 0
+    ? { ...OUTSIDE, reason: "user-yield", cause: "yield", text: "The machine's owner has the turn" }
+    : { reason: "yield", cause: "yield", vcpu, detail, text: `The guest yielded (vCPU ${vcpu})` };
+}
+
+/** The outcome of a run that its signal has ended, by the signal's reason. */
+export function outcomeOfSignal(reason: unknown): Outcome {
+  const isTimeout = reason instanceof Error && reason.name === "TimeoutError";
+  return isTimeout
+    ? { ...OUTSIDE, reason: "timed-out", cause: "signal", text: "The run's time is over" }
+    : { ...OUTSIDE, reason: "interrupted", cause: "signal", text: "The run was interrupted" };
+}
+
+const OUTSIDE = { vcpu: -1, detail: 0 } as const;

@@ -12,7 +12,7 @@ import type { BusDevice } from "../bus/bus_device.ts";
 import { DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
-import type { EndRequest, FrontContext, FrontFactory } from "../devices/front.ts";
+import type { FrontContext, FrontFactory, FrontRequest } from "../devices/front.ts";
 import { FRONTS as CHIP_FRONTS } from "../devices/fronts.ts";
 import { EventFd } from "../host/fd.ts";
 import type { SharedState } from "../memory/shared_state.ts";
@@ -23,8 +23,8 @@ const FACTORIES: Readonly<Record<string, FrontFactory>> = { ...CHIP_FRONTS, ...V
 
 /** What the board tells the loop and the owner. */
 export interface BoardOwner {
-  /** A device asks for the machine's end. */
-  end(request: EndRequest, detail: number): void;
+  /** A device asks for the machine's end, or for its owner's turn. */
+  end(request: FrontRequest, detail: number): void;
   /** A guest did something wrong. */
   warn(device: string, message: string): void;
   /** The machine's start has got somewhere. */
@@ -113,7 +113,7 @@ export class Board implements FrontContext {
     if (fd !== undefined) EventFd.borrow(fd).signal();
   }
 
-  end(request: EndRequest, detail = 0): void {
+  end(request: FrontRequest, detail = 0): void {
     this.#owner.end(request, detail);
   }
 

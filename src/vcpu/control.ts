@@ -40,7 +40,14 @@ const Block = struct({
   generation: "u32",
   /** Whether vCPUs wait before their first KVM_RUN: 1 until the owner lifts the barrier. */
   barrier: "u32",
+  /** Number of the owner's last question whether the vCPU has halted. */
+  question: "u32",
+  /** The question answered last, times two, plus one for yes. */
+  answer: "u32",
 }, { size: 64 });
+
+/** How long a vCPU that has nothing to run may take to see a question, in ms. */
+const REQUEST_SLICE = 20;
 
 /** Bytes of shared state per vCPU. */
 export const VCPU_CONTROL_SIZE = 64;
@@ -121,6 +128,25 @@ export class VcpuControl {
     return this.#shared.until(index, () => done(this.state), timeout);
   }
 
+  /** Asks whether the vCPU has halted for good; its worker answers when it is kicked. Gives the question's number. */
+  ask(): number {
+    return Atomics.add(this.#words, this.#base + Block.question / 4, 1) + 1;
+  }
+
+  /**
+   * Waits, without blocking, for the answer to a question.
+   *
+   * @param timeout ms
+   * @returns whether the vCPU has halted; false without an answer
+   */
+  async answered(question: number, timeout: number): Promise<boolean> {
+    const index = this.#base + Block.answer / 4;
+    const halted = question * 2 + 1;
+    const done = () => Atomics.load(this.#words, index) >= question * 2;
+    return await this.#shared.until(index, done, timeout) &&
+      Atomics.load(this.#words, index) === halted;
+  }
+
   /**
    * Waits, without blocking, until the worker goes by this generation of the decode table or a newer one. A worker that is
    * not running looks at the table before it answers its next exit, so there is nothing to wait for.
@@ -152,6 +178,38 @@ export class VcpuControl {
     const index = this.#base + Block.generation / 4;
     Atomics.store(this.#words, index, generation);
     Atomics.notify(this.#words, index);
+  }
+
+  /** Number of the owner's last question, 0 before the first. */
+  get question(): number {
+    return Atomics.load(this.#words, this.#base + Block.question / 4);
+  }
+
+  /** Answers a question, once: whether the vCPU has halted for good. */
+  reply(question: number, halted: boolean): void {
+    const index = this.#base + Block.answer / 4;
+    Atomics.store(this.#words, index, question * 2 + (halted ? 1 : 0));
+    Atomics.notify(this.#words, index);
+  }
+
+  /** Whether the owner's last question waits for its answer. */
+  get isAsked(): boolean {
+    const index = this.#base + Block.answer / 4;
+    return Math.floor(Atomics.load(this.#words, index) / 2) !== this.question;
+  }
+
+  /** As {@linkcode VcpuControl.waitForPause}, or until the owner asks something. */
+  waitForRequest(): void {
+    const index = this.#base + Block.wanted / 4;
+    while (this.wanted === Wanted.run && !this.isAsked) {
+      Atomics.wait(this.#words, index, Wanted.run, REQUEST_SLICE);
+    }
+  }
+
+  /** Blocks until the owner wants anything but that the vCPU runs. */
+  waitForPause(): void {
+    const index = this.#base + Block.wanted / 4;
+    while (this.wanted === Wanted.run) Atomics.wait(this.#words, index, Wanted.run, WAIT_SLICE);
   }
 
   /** Blocks as long as the barrier holds and no stop is wanted. */

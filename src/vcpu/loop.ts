@@ -11,8 +11,12 @@ import {
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
+  KVM_MP_STATE_HALTED,
+  KVM_MP_STATE_INIT_RECEIVED,
+  KVM_MP_STATE_UNINITIALIZED,
 } from "../abi/kvm.ts";
 import { EAGAIN, EINTR } from "../abi/linux.ts";
+import { X86_EFLAGS_IF } from "../abi/x86.ts";
 import { errnoText } from "../base/errors.ts";
 import { drainKicks } from "../host/thread.ts";
 import type { Exit } from "../kvm/exit.ts";
@@ -51,7 +55,7 @@ export function runVcpu({ vcpu, board, control, ended }: LoopParts): LoopEnd | u
     const result = vcpu.run();
     if (board.stale) board.refresh();
     if (result === -EINTR) {
-      if (!attend(exit, control)) return undefined;
+      if (!attend(vcpu, control, false)) return undefined;
       continue;
     }
     if (result === -EAGAIN) continue;
@@ -66,7 +70,7 @@ export function runVcpu({ vcpu, board, control, ended }: LoopParts): LoopEnd | u
       case KVM_EXIT_INTR:
         break;
       case KVM_EXIT_HLT:
-        return { cause: "halted", detail: 0, text: describe(vcpu) };
+        return atHalt(vcpu, control);
       case KVM_EXIT_SHUTDOWN:
         return { cause: "triple-fault", detail: 0, text: describe(vcpu) };
       default:
@@ -78,18 +82,40 @@ export function runVcpu({ vcpu, board, control, ended }: LoopParts): LoopEnd | u
 }
 
 /**
- * Does what the owner wants: parks for a pause, and says false for a stop. The flag goes down before the look at what is
- * wanted, so that a kick from now on is seen by the next KVM_RUN.
+ * Does what the owner wants: says whether the vCPU has halted, parks for a pause, and says false for a stop. The flag goes down
+ * before the look at what is wanted, so that a kick from now on is seen by the next KVM_RUN.
+ *
+ * @param atHalt whether the vCPU is known to have halted
  */
-function attend(exit: Exit, control: VcpuControl): boolean {
-  exit.immediateExit = false;
+function attend(vcpu: Vcpu, control: VcpuControl, atHalt: boolean): boolean {
+  vcpu.exit.immediateExit = false;
   drainKicks();
+  if (control.isAsked) control.reply(control.question, atHalt || hasHalted(vcpu));
   if (wants(control, Wanted.pause)) {
     control.enter(VcpuState.paused);
     control.waitWhilePaused();
     if (wants(control, Wanted.run)) control.enter(VcpuState.running);
   }
   return !wants(control, Wanted.stop);
+}
+
+/** Whether nothing that a guest's vCPU does can wake this one: at HLT with interrupts off, or before its INIT and SIPI. */
+function hasHalted(vcpu: Vcpu): boolean {
+  switch (vcpu.mpState()) {
+    case KVM_MP_STATE_UNINITIALIZED:
+    case KVM_MP_STATE_INIT_RECEIVED:
+      return true;
+    case KVM_MP_STATE_HALTED:
+      // bits: a flag of rflags
+      return (vcpu.registers().rflags & X86_EFLAGS_IF) === 0n;
+    default:
+      return false;
+  }
+}
+
+/** HLT without an interrupt controller: nothing ends it but the owner's stop. */
+function atHalt(vcpu: Vcpu, control: VcpuControl): undefined {
+  do control.waitForRequest(); while (attend(vcpu, control, true));
 }
 
 /** What is wanted changes under our eyes; asked by a function, the compiler does not take it for what it was before. */

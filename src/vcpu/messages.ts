@@ -24,8 +24,7 @@ export interface VcpuStart {
 }
 
 /**
- * Why a vCPU worker ended the machine: what a device asked for, `halted` (HLT without an interrupt controller),
- * `triple-fault` (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
+ * Why a machine ended: what a device asked for, `halted` (all vCPUs at HLT with interrupts off), `triple-fault` (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
  */
 export type EndCause = EndRequest | "halted" | "triple-fault" | "kvm-error" | "vcpu-error";
 
@@ -40,6 +39,15 @@ export interface VcpuEnded {
   readonly text: string;
 }
 
+/** The guest, or its owner, asks for the owner's turn; a vCPU that did waits until it has been given. */
+export interface VcpuYielded {
+  readonly type: "yielded";
+  /** Which vCPU asked; -1 for the owner itself. */
+  readonly vcpu: number;
+  /** What a device gave with its request: the value written to the yield port. */
+  readonly detail: number;
+}
+
 /** Something a guest did wrong, for the log. */
 export interface VcpuWarning {
   readonly type: "warning";
@@ -48,4 +56,4 @@ export interface VcpuWarning {
 }
 
 /** What a vCPU worker posts. */
-export type VcpuMessage = VcpuEnded | VcpuWarning;
+export type VcpuMessage = VcpuEnded | VcpuYielded | VcpuWarning;

@@ -8,14 +8,14 @@
 
 import { errorText } from "../base/errors.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
-import type { EndRequest } from "../devices/front.ts";
+import type { FrontRequest } from "../devices/front.ts";
 import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
 import { Vcpu } from "../kvm/vcpu.ts";
 import { SharedState } from "../memory/shared_state.ts";
 import { Board, type BoardOwner } from "./board.ts";
 import { VcpuControl, VcpuState, Wanted } from "./control.ts";
 import { type LoopEnd, runVcpu } from "./loop.ts";
-import type { EndCause, VcpuMessage, VcpuStart } from "./messages.ts";
+import type { VcpuMessage, VcpuStart } from "./messages.ts";
 
 self.onmessage = (event: MessageEvent<VcpuStart>) => main(event.data);
 
@@ -42,7 +42,7 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   control.announce(threadId());
   const vcpu = Vcpu.borrow(start.vcpu);
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
-  const requests = new Requests(marks);
+  const requests = new Requests(start.vcpu.id, control, marks);
   const board = new Board(state, start.table, control, requests);
   control.enter(VcpuState.ready);
   // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
@@ -56,13 +56,24 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
 class Requests implements BoardOwner {
   end_: LoopEnd | undefined;
   readonly #marks: BootMarks | undefined;
+  readonly #vcpu: number;
+  readonly #control: VcpuControl;
 
-  constructor(marks: BootMarks | undefined) {
+  constructor(vcpu: number, control: VcpuControl, marks: BootMarks | undefined) {
+    this.#vcpu = vcpu;
+    this.#control = control;
     this.#marks = marks;
   }
 
-  end(request: EndRequest, detail: number): void {
-    this.end_ ??= { cause: request satisfies EndCause, detail, text: "" };
+  end(request: FrontRequest, detail: number): void {
+    if (request === "yield") this.#yield(detail);
+    else this.end_ ??= { cause: request, detail, text: "" };
+  }
+
+  /** The owner pauses all vCPUs; this one runs no instruction more until then. */
+  #yield(detail: number): void {
+    post({ type: "yielded", vcpu: this.#vcpu, detail });
+    this.#control.waitForPause();
   }
 
   mark(code: number): void {

@@ -89,7 +89,8 @@ class CLoop implements AsyncDisposable {
     await this.#input.write(new TextEncoder().encode("\n"));
     const { value = "" } = await this.#output.read();
     const [exits, ns] = value.trim().split(" ").map(Number);
-    if (exits !== EXITS_A_TURN * TURNS || ns === undefined) {
+    // One more is the last, at the port that ends our loop.
+    if (exits !== EXITS_A_TURN * TURNS + 1 || ns === undefined) {
       throw new Error(`The C loop said "${value}"`);
     }
     return ns / exits;

@@ -16,7 +16,7 @@ import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 const cpus = Number(Deno.args[0]);
 const ram: { readonly address: number; readonly size: number }[] = [];
 const machine = await buildMachine({ cpus, memory: 512 * 2 ** 20 }, {
-  loader: tinyLoader(...new Array<Assembler>(cpus).fill(new Assembler().halt())),
+  loader: tinyLoader(...new Array<Assembler>(cpus).fill(new Assembler().bytes(0xfb, 0xf4))),
   allocate(size) {
     const mapping = Mapping.anonymous(size, { noReserve: true });
     ram.push({ address: mapping.address, size });

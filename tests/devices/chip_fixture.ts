@@ -7,7 +7,7 @@
 import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
 import type { IrqLine } from "../../src/bus/irq_line.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
-import type { EndRequest, FrontContext } from "../../src/devices/front.ts";
+import type { FrontContext, FrontRequest } from "../../src/devices/front.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 
 /** What isolates give their fronts, recorded. */
@@ -20,7 +20,7 @@ export class RecordingContext implements FrontContext {
   /** What a signal does besides. */
   onSignal: () => void = () => {};
   /** Requests to end the machine. */
-  readonly ends: (readonly [request: EndRequest, detail: number | undefined])[] = [];
+  readonly ends: (readonly [request: FrontRequest, detail: number | undefined])[] = [];
   /** What guests were warned about. */
   readonly warnings: string[] = [];
   /** Moments that were noted. */
@@ -39,7 +39,7 @@ export class RecordingContext implements FrontContext {
     this.onSignal();
   }
 
-  end(request: EndRequest, detail?: number): void {
+  end(request: FrontRequest, detail?: number): void {
     this.ends.push([request, detail]);
   }
 

@@ -38,7 +38,9 @@ async function abortAfter(machine: Machine, ms: number): Promise<unknown> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), ms);
   try {
-    return await machine.run({ signal: controller.signal }).catch((error) => error);
+    return await machine.run({ signal: controller.signal, onAbort: "throw" }).catch((error) =>
+      error
+    );
   } finally {
     clearTimeout(timer);
   }
@@ -97,7 +99,7 @@ async function stopSpinningVcpus(): Promise<number> {
   const loader = tinyLoader(...new Array<Assembler>(8).fill(spin));
   await using machine = await tinyMachine(loader, { cpus: 8, startBarrier: true });
   const controller = new AbortController();
-  const run = machine.run({ signal: controller.signal }).catch((error) => error);
+  const run = machine.run({ signal: controller.signal, onAbort: "throw" }).catch((error) => error);
   while (machine.vcpuStates.some((state) => state !== VcpuState.running)) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -179,7 +181,9 @@ Deno.test(
     const loader = tinyLoader(mark(0), mark(1), mark(2), mark(3));
     await using machine = await tinyMachine(loader, { cpus: 4, startBarrier: true });
     const controller = new AbortController();
-    const run = machine.run({ signal: controller.signal }).catch((error) => error);
+    const run = machine.run({ signal: controller.signal, onAbort: "throw" }).catch((error) =>
+      error
+    );
     const entered = () => [0, 4, 8, 12].filter((at) => machine.memory.readU32(SCRATCH + at) === 1);
     let early = 0;
     while (machine.vcpuStates.some((state) => state === VcpuState.starting)) {
@@ -232,7 +236,9 @@ Deno.test(
     const count = new Assembler().label("again").lockInc(SCRATCH).jump("again");
     await using machine = await tinyMachine(tinyLoader(count));
     const controller = new AbortController();
-    const run = machine.run({ signal: controller.signal }).catch((error) => error);
+    const run = machine.run({ signal: controller.signal, onAbort: "throw" }).catch((error) =>
+      error
+    );
     const counter = () => machine.memory.readU32(SCRATCH);
     while (counter() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await machine.pause();

@@ -128,7 +128,7 @@ async function runBounded(machine: Machine): Promise<Outcome> {
   };
   const timer = setTimeout(late, BOUND);
   try {
-    return await machine.run({ signal: bound.signal });
+    return await machine.run({ signal: bound.signal, onAbort: "throw" });
   } finally {
     clearTimeout(timer);
   }

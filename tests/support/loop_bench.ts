@@ -10,7 +10,7 @@ import { uart16550 } from "../../src/devices/uart16550.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { Board } from "../../src/vcpu/board.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
-import { runVcpu } from "../../src/vcpu/loop.ts";
+import { type LoopEnd, runVcpu } from "../../src/vcpu/loop.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { VirtioState } from "../../src/virtio/virtio_state.ts";
 import { BareGuest } from "./bare_guest.ts";
@@ -19,6 +19,8 @@ import { Assembler } from "./tiny_guest.ts";
 /** What guests write where nothing else is asked for. */
 const VALUE = 0xffffffff;
 const WINDOW = 0xd0000000;
+/** Where a device ends the loop. */
+const EXIT_PORT = 0xf4;
 /** A register of the 16550 and two of virtio-mmio that keep or give a value and do nothing else. */
 const SCRATCH_PORT = 0x3ff;
 const MAGIC = WINDOW;
@@ -44,7 +46,7 @@ function repeated(
   body: (code: Assembler) => Assembler,
 ): Assembler {
   const code = new Assembler().eax(value).ecx(turns).label("again");
-  return body(code).loop("again").halt();
+  return body(code).loop("again").out(EXIT_PORT).halt();
 }
 
 /** One vCPU, its board and its loop. */
@@ -54,8 +56,11 @@ export class LoopBench implements Disposable {
   readonly #special;
   readonly #board: Board;
   readonly #control: VcpuControl;
+  /** What ends the loop, once a device has asked for it. */
+  #end: LoopEnd | undefined;
+  readonly #ended = () => this.#end;
 
-  /** @param code that ends in HLT */
+  /** @param code that ends at the debug-exit port */
   constructor(code: Assembler) {
     this.#guest = new BareGuest(code);
     this.#registers = this.#guest.vcpu.registers();
@@ -63,34 +68,37 @@ export class LoopBench implements Disposable {
     const state = SharedState.create(2 ** 20);
     const table = state.allocate(DECODE_TABLE_SIZE, "decode table");
     this.#control = new VcpuControl(state, state.allocate(VCPU_CONTROL_SIZE, "vCPU 0"));
-    new DecodeTable(state, table).write([serial(state), entropy(state)]);
+    new DecodeTable(state, table).write([serial(state), entropy(state), EXIT]);
     this.#board = new Board(state, table, this.#control, {
       mark: () => {},
-      end: () => {},
+      end: () => {
+        this.#end = { cause: "debug-exit", detail: 0, text: "" };
+      },
       warn: (device, message) => {
         throw new Error(`${device}: ${message}`);
       },
     });
   }
 
-  /** Nanoseconds of one run to HLT. */
+  /** Nanoseconds of one run to its end. */
   round(): number {
     const { vcpu } = this.#guest;
     vcpu.setSpecialRegisters(this.#special);
     vcpu.setRegisters(this.#registers);
+    this.#end = undefined;
     const before = performance.now();
     const end = runVcpu({
       vcpu,
       board: this.#board,
       control: this.#control,
-      ended: () => undefined,
+      ended: this.#ended,
     });
     const after = performance.now();
-    if (end?.cause !== "halted") throw new Error(`The guest ended with ${end?.text}`);
+    if (end?.cause !== "debug-exit") throw new Error(`The guest ended with ${end?.text}`);
     return (after - before) * 1e6;
   }
 
-  /** Bytes of heap that a run to HLT allocates; the least of some runs, since collections and the compiler disturb. */
+  /** Bytes of heap that a run to its end allocates; the least of some runs, since collections and the compiler disturb. */
   allocated(): number {
     const used = Array.from({ length: 6 }, () => {
       const before = Deno.memoryUsage().heapUsed;
@@ -104,6 +112,19 @@ export class LoopBench implements Disposable {
     this.#guest[Symbol.dispose]();
   }
 }
+
+/** The debug-exit port. */
+const EXIT: DeviceDescriptor = {
+  kind: "debug-exit",
+  id: "exit0",
+  windows: [{ bus: "port", base: EXIT_PORT, size: 4 }],
+  gsi: -1,
+  irqFd: -1,
+  state: -1,
+  worker: -1,
+  fds: {},
+  options: {},
+};
 
 function serial(state: SharedState): DeviceDescriptor {
   const plan = uart16550({ id: "serial0", port: 0x3f8, gsi: 4, input: -1, output: -1 });

@@ -1,0 +1,140 @@
+/**
+ * The workers of a machine: all vCPUs and all I/O, told together what to do. vCPUs stop before devices and go on after them.
+ *
+ * @module
+ */
+
+import { VireoError } from "../base/errors.ts";
+import { VcpuState, Wanted } from "../vcpu/control.ts";
+import type { DeviceSet } from "./device_set.ts";
+import type { IoWorkerHandle } from "./io_worker_handle.ts";
+import type { VcpuHandle } from "./vcpu_handle.ts";
+
+/** What a crew is made of. */
+export interface CrewParts {
+  readonly vcpus: readonly VcpuHandle[];
+  readonly ioWorkers: IoWorkerHandle[];
+  /** Makes the I/O worker of that number, for a device that is added later and needs one of its own. */
+  readonly makeIoWorker: (index: number) => IoWorkerHandle;
+  readonly devices: DeviceSet;
+  /** Everything else that was made, in order; what the crew makes later is put on it. */
+  readonly holdings: DisposableStack;
+}
+
+/** How long workers get to stop, and outputs to take what the guest has written, in ms. */
+export const STOP_TIMEOUT = 10_000;
+
+/** All workers of one machine. */
+export class Crew {
+  readonly #parts: CrewParts;
+  #started = false;
+  #paused = false;
+
+  /** @param parts what it is made of; nothing runs yet */
+  constructor(parts: CrewParts) {
+    this.#parts = parts;
+  }
+
+  /** What each vCPU's worker does now. */
+  get vcpuStates(): readonly VcpuState[] {
+    return this.#parts.vcpus.map(({ control }) => control.state);
+  }
+
+  /**
+   * vCPU 0 first, since it boots the guest; what the guest needs only later starts while it runs.
+   *
+   * @param barrier all workers are up before any enters the guest
+   */
+  start(barrier: boolean): void {
+    const { vcpus, ioWorkers } = this.#parts;
+    this.#started = true;
+    for (const handle of vcpus) {
+      if (!barrier) handle.start();
+      else if (!handle.alive) handle.spawn();
+      if (handle.index === 0) { for (const worker of ioWorkers) worker.start(); }
+    }
+    if (barrier) void this.#startWhenReady();
+  }
+
+  async #startWhenReady(): Promise<void> {
+    const { vcpus } = this.#parts;
+    await Promise.all(
+      vcpus.map(({ control }) => control.until((s) => s !== VcpuState.starting, STOP_TIMEOUT)),
+    );
+    for (const handle of vcpus) if (handle.alive) handle.start();
+  }
+
+  /** Stops all vCPUs at an instruction's end. */
+  async pauseVcpus(): Promise<void> {
+    this.#paused = true;
+    await this.#requestAll(Wanted.pause, (state) => state >= VcpuState.paused);
+  }
+
+  /** Stops the devices, after the vCPUs. */
+  async pauseDevices(): Promise<void> {
+    for (const worker of this.#parts.ioWorkers) await worker.pause(STOP_TIMEOUT);
+  }
+
+  /** Lets devices and vCPUs go on. */
+  async resume(): Promise<void> {
+    this.#paused = false;
+    for (const worker of this.#parts.ioWorkers) await worker.resume(STOP_TIMEOUT);
+    await this.#requestAll(Wanted.run, (state) => state !== VcpuState.paused);
+  }
+
+  async #requestAll(wanted: Wanted, done: (state: VcpuState) => boolean): Promise<void> {
+    const { vcpus } = this.#parts;
+    for (const handle of vcpus) handle.request(wanted);
+    for (const { index, control } of vcpus) {
+      if (await control.until(done, STOP_TIMEOUT)) continue;
+      throw new VireoError(
+        "internal",
+        `Cannot pause or resume vCPU ${index}: no answer within ${STOP_TIMEOUT} ms`,
+      );
+    }
+  }
+
+  /** Waits until pipes and terminals have taken all that the guest wrote, at most `timeout` ms; whether they have. */
+  async flush(timeout: number): Promise<boolean> {
+    const finished = this.#parts.ioWorkers.map((worker) => worker.finish(timeout));
+    return (await Promise.all(finished)).every((all) => all);
+  }
+
+  /** Makes the I/O workers that the devices need by now. */
+  addIoWorkers(): void {
+    const { ioWorkers, devices, makeIoWorker, holdings } = this.#parts;
+    while (ioWorkers.length < devices.workers) {
+      const worker = holdings.use(makeIoWorker(ioWorkers.length));
+      ioWorkers.push(worker);
+      if (this.#started) worker.start();
+      // Asked before it is up, it holds still from its start on.
+      if (this.#paused) void worker.pause(STOP_TIMEOUT).catch(() => {});
+    }
+  }
+
+  /** Waits until every vCPU goes by the new device list, and every I/O worker has taken it up. */
+  async publishDevices(): Promise<void> {
+    const { vcpus, ioWorkers, devices } = this.#parts;
+    const generation = devices.publish();
+    for (const handle of vcpus) if (handle.alive) handle.kick();
+    for (const worker of ioWorkers) await worker.changed(generation, STOP_TIMEOUT);
+    for (const { control } of vcpus) {
+      // A vCPU that has not started, is paused or has stopped reads the table before its next exit is answered.
+      await control.untilGeneration(generation, STOP_TIMEOUT);
+    }
+  }
+
+  /** Ends all vCPUs' workers. */
+  async stopVcpus(): Promise<void> {
+    const { vcpus } = this.#parts;
+    for (const handle of vcpus) handle.request(Wanted.stop);
+    const results = await Promise.allSettled(vcpus.map((handle) => handle.join(STOP_TIMEOUT)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Ends the I/O workers, after the vCPUs'. */
+  async stopDevices(): Promise<void> {
+    for (const worker of this.#parts.ioWorkers) await worker.stop(STOP_TIMEOUT);
+  }
+}

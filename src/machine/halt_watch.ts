@@ -1,0 +1,63 @@
+/**
+ * Notices that a guest has stopped for good: every vCPU at HLT with interrupts off, or still waiting to be started by one. With
+ * the kernel's interrupt controllers HLT does not leave KVM_RUN, so the vCPUs are asked.
+ *
+ * @module
+ */
+
+import type { VcpuHandle } from "./vcpu_handle.ts";
+import { VcpuState } from "../vcpu/control.ts";
+
+/** Time to the first question, in ms: tiny guests end soon. */
+const FIRST_DELAY = 10;
+/** Longest time between questions: one costs each vCPU an exit. */
+const LONGEST_DELAY = 1000;
+/** How long a vCPU gets to answer, in ms; a busy one is not halted. */
+const ANSWER_TIMEOUT = 1000;
+
+/** Asks from time to time until it is disposed or all vCPUs have halted. */
+export class HaltWatch implements Disposable {
+  readonly #vcpus: readonly VcpuHandle[];
+  readonly #halted: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
+
+  /**
+   * @param vcpus all of a machine
+   * @param halted called once
+   */
+  constructor(vcpus: readonly VcpuHandle[], halted: () => void) {
+    this.#vcpus = vcpus;
+    this.#halted = halted;
+    this.#askAfter(FIRST_DELAY);
+  }
+
+  #askAfter(delay: number): void {
+    this.#timer = setTimeout(() => void this.#ask(Math.min(2 * delay, LONGEST_DELAY)), delay);
+  }
+
+  async #ask(nextDelay: number): Promise<void> {
+    // Twice: one that was seen halted first may have been woken, by an NMI, by one that was seen halted later.
+    const halted = await this.#allHalted() && await this.#allHalted();
+    if (this.#ended) return;
+    if (halted) this.#halted();
+    else this.#askAfter(nextDelay);
+  }
+
+  /** Asks all at once; the first that runs decides. */
+  async #allHalted(): Promise<boolean> {
+    if (this.#vcpus.some(({ control }) => control.state !== VcpuState.running)) return false;
+    const answers = this.#vcpus.map((handle) => {
+      const question = handle.control.ask();
+      handle.kick();
+      return handle.control.answered(question, ANSWER_TIMEOUT);
+    });
+    return (await Promise.all(answers)).every((answer) => answer);
+  }
+
+  /** Asks no more. */
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+  }
+}
