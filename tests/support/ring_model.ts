@@ -74,7 +74,7 @@ export function inRam(memory: GuestMemory, address: bigint, length: bigint): boo
 export function copyOf(memory: GuestMemory): GuestMemory {
   return GuestMemory.onBuffers(memory.regions.map(({ guestAddress, size }) => ({
     guestAddress,
-    buffer: Uint8Array.from(memory.bytes(guestAddress, size)).buffer,
+    buffer: new Uint8Array(memory.bytes(guestAddress, size)).buffer,
   })));
 }
 
