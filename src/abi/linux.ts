@@ -205,6 +205,28 @@ export const OPOST = 1;
 /** `struct winsize`. */
 export const Winsize = struct({ ws_row: "u16", ws_col: "u16", ws_xpixel: "u16", ws_ypixel: "u16" });
 
+/** `struct statfs` of x86-64 (asm-generic/statfs.h). */
+export const Statfs = struct({
+  f_type: "i64",
+  f_bsize: "i64",
+  f_blocks: "i64",
+  f_bfree: "i64",
+  f_bavail: "i64",
+  f_files: "i64",
+  f_ffree: "i64",
+  f_fsid: ["i32", 2],
+  f_namelen: "i64",
+  f_frsize: "i64",
+  f_flags: "i64",
+  f_spare: ["i64", 4],
+});
+
+/** Number of the limit of open files, one above the highest descriptor. */
+export const RLIMIT_NOFILE = 7;
+
+/** `struct rlimit`. */
+export const Rlimit = struct({ rlim_cur: "u64", rlim_max: "u64" });
+
 /** `send` and `recv` flags. */
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;

@@ -109,7 +109,7 @@ function examineKvm(): Finding[] {
 
 /** Messages of errors end with what to do. */
 function splitRemedy(text: string): string[] {
-  const at = text.lastIndexOf(": ");
+  const at = text.lastIndexOf("; ");
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 2)];
 }
 

@@ -79,22 +79,17 @@ export async function run(args: readonly string[]): Promise<number> {
  * it may do for what is no Linux.
  *
  * @returns what to warn of
- * @throws VireoError `open` where there is no KVM for us, `compat` for Linux on one that does not run it
+ * @throws VireoError `compat` for Linux on one that does not run it
  */
 export function requireFit({ kind, reason }: HostKvm, kernel: string): string | undefined {
-  if (kind === "full") return undefined;
-  const found = `on this system's KVM: ${reason}`;
-  const instead = "or try `vireo boot`, which brings a KVM of its own";
-  if (kind === "none") {
-    const remedy = "see that /dev/kvm is there and yours to use (group kvm)";
-    throw new VireoError("open", `Cannot run a machine ${found}; ${remedy}, ${instead}`);
-  }
+  // Where there is none the machine's first stage says what to do.
+  if (kind !== "paravirtual") return undefined;
   if (!isLinux(kernel)) {
     return `This system's KVM emulates instructions, and not all of them: ${reason}`;
   }
   throw new VireoError(
     "compat",
-    `Cannot run Linux ${found}; use a host with vmx or svm, ${instead}`,
+    `Cannot run Linux on this system's KVM: ${reason}; use a host with vmx or svm, or try \`vireo boot\`, which brings a KVM of its own`,
   );
 }
 

@@ -20,6 +20,7 @@ import {
   MSG_NOSIGNAL,
   S_IFBLK,
   S_IFMT,
+  Statfs,
   Statx,
   STATX_BASIC_STATS,
 } from "../abi/linux.ts";
@@ -30,6 +31,7 @@ import {
   cString,
   errno,
   fileCalls,
+  fileSystemCalls,
   pollingCalls,
   randomCalls,
   readingCalls,
@@ -169,6 +171,16 @@ export function getrandom(bytes: Bytes): number {
 export function poll(descriptors: Bytes, count: number, timeout: number): number {
   const result = pollingCalls().poll(descriptors, count, timeout);
   return result < 0 ? -(errno[0] ?? 0) : result;
+}
+
+/** Bytes that are free for us on the file system of a file; throws {@linkcode SystemError}. */
+export function freeSpace(fd: number): number {
+  const bytes = new Uint8Array(sizeof(Statfs));
+  const result = fileSystemCalls().fstatfs(fd, bytes);
+  if (result < 0) check("fstatfs", -(errno[0] ?? 0), "Cannot ask how much space is free");
+  const view = new DataView(bytes.buffer);
+  const at = (offset: number) => Number(view.getBigInt64(offset, true));
+  return at(Statfs.f_bavail) * at(Statfs.f_bsize);
 }
 
 /** What kind of file a descriptor is, and how much is in it. */

@@ -98,6 +98,16 @@ const FILES = {
   flock: { parameters: ["i32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+const LIMITS = {
+  // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit, struct rlimit *old_limit)
+  prlimit: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const FILE_SYSTEMS = {
+  // int fstatfs(int fd, struct statfs *buf)
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 const BULK_READS = {
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset), on a thread of Deno's pool
   pread: { parameters: ["i32", "pointer", "usize", "i64"], result: "i64", nonblocking: true },
@@ -236,6 +246,10 @@ export const lockingCalls: Opener<typeof LOCKING> = lazily(LOCKING);
 export const vectorCalls: Opener<typeof VECTORS> = lazily(VECTORS);
 /** I/O by buffers at an offset, and the size of files. */
 export const fileCalls: Opener<typeof FILES> = lazily(FILES);
+/** `prlimit`, for a process that has few descriptors. */
+export const limitCalls: Opener<typeof LIMITS> = lazily(LIMITS);
+/** `fstatfs`. */
+export const fileSystemCalls: Opener<typeof FILE_SYSTEMS> = lazily(FILE_SYSTEMS);
 /** `pread` that does not block its isolate. */
 export const bulkReadCalls: Opener<typeof BULK_READS> = lazily(BULK_READS);
 /** `poll`. */

@@ -23,6 +23,7 @@ import { AddressSpace } from "../memory/address_space.ts";
 import { GuestMemory, type RegionDescriptor } from "../memory/guest_memory.ts";
 import { SharedState } from "../memory/shared_state.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../vcpu/control.ts";
+import { requireDescriptors } from "./descriptor_budget.ts";
 import { devicePlans } from "./device_plans.ts";
 import { DeviceSet } from "./device_set.ts";
 import { firmwareTables, RESERVED_RANGES } from "./firmware.ts";
@@ -69,6 +70,7 @@ export async function buildMachine(
   const maxCpus = config.maxCpus ?? config.cpus;
   const topology = config.topology ?? flatTopology(maxCpus);
   stage("config", "Cannot use this machine", () => checkTopology(topology, maxCpus));
+  requireDescriptors(config);
   const state = SharedState.create(SHARED_STATE_SIZE);
   const marks = config.bootTimer ? BootMarks.create(state) : undefined;
   const resources = parts.resources ?? stack.use(openResources(config));

@@ -8,7 +8,7 @@ import { MADV_POPULATE_WRITE, O_CLOEXEC, O_CREAT, O_RDWR, S_IFREG } from "../abi
 import { ConfigError, errorText } from "../base/errors.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
 import { Fd } from "../host/fd.ts";
-import { fileStatus, ftruncate, lockFile } from "../host/file.ts";
+import { fileStatus, freeSpace, ftruncate, lockFile } from "../host/file.ts";
 import { check } from "../host/libc.ts";
 import { Mapping } from "../host/mapping.ts";
 
@@ -31,11 +31,22 @@ export function openMemoryFile({ memory, memoryOptions: { path } }: RamConfig): 
     if (size !== 0 && size !== memory) {
       throw refusal(path, `it holds ${size} bytes of something else; remove it, or name another`);
     }
+    requireSpace(fd.number, path, memory);
     return fd.move();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw refusal(path, errorText(error), error);
   }
+}
+
+/** A disk that gets full while the guest runs would end this process at a touch of its RAM. */
+function requireSpace(fd: number, path: string, memory: number): void {
+  // The file is emptied before its use: what is in it now is free then.
+  check("ftruncate", ftruncate(fd, 0), `Cannot empty "${path}"`);
+  const free = freeSpace(fd);
+  if (free >= memory) return;
+  const text = `its disk has ${Math.floor(free / 2 ** 20)} MiB left, and the RAM needs up to `;
+  throw refusal(path, `${text}${memory / 2 ** 20} MiB; free some, or name a file elsewhere`);
 }
 
 function refusal(path: string, why: string, cause?: unknown): ConfigError {

@@ -63,6 +63,8 @@ export const LINUX_PAIRS: readonly LayoutPair[] = [
   { c: "struct itimerspec", layout: linux.Itimerspec },
   { c: "struct iovec", layout: linux.Iovec },
   { c: "struct winsize", layout: linux.Winsize },
+  { c: "struct statfs", layout: linux.Statfs },
+  { c: "struct rlimit", layout: linux.Rlimit },
   { c: "struct termios", layout: linux.Termios },
   { c: "struct io_sqring_offsets", layout: linux.IoSqringOffsets },
   { c: "struct io_cqring_offsets", layout: linux.IoCqringOffsets },
@@ -82,4 +84,6 @@ export const HEADERS = [
   "sys/uio.h",
   "sys/ioctl.h",
   "asm/termbits.h",
+  "sys/vfs.h",
+  "sys/resource.h",
 ];

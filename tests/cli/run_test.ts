@@ -104,16 +104,6 @@ function withKernel(image: Uint8Array, work: (path: string) => void): void {
   }
 }
 
-Deno.test("requireFit() says what to do about a KVM that is missing", () => {
-  assertEquals(requireFit({ kind: "full", reason: "" }, "/none"), undefined);
-  const missing = assertThrows(
-    () => requireFit({ kind: "none", reason: "cannot open /dev/kvm: EACCES" }, "/none"),
-    VireoError,
-    "cannot open /dev/kvm: EACCES; see that /dev/kvm is there and yours to use",
-  );
-  assertEquals(missing.kind, "open");
-});
-
 Deno.test(
   "requireFit() keeps Linux off a KVM that emulates instructions",
   requirement("ffi"),

@@ -70,7 +70,7 @@ export interface StartOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
-  /** Signal to send, and the text on stderr after which. */
+  /** Signal to send, and the text on stdout after which. */
   readonly signal?: readonly [after: string, signal: Deno.Signal];
 }
 
@@ -91,13 +91,12 @@ export async function runProgram(
     stderr: "piped",
   }).spawn();
   const bound = setTimeout(() => child.kill("SIGKILL"), BOUND);
-  const stderr = collect(child.stderr, (text) => {
-    const [after, signal] = options.signal ?? [];
-    if (signal !== undefined && after !== undefined && text.includes(after)) child.kill(signal);
-  });
+  const [after, signal] = options.signal ?? [];
   const [out, err, status] = await Promise.all([
-    new Response(child.stdout).text(),
-    stderr,
+    collect(child.stdout, (text) => {
+      if (signal !== undefined && after !== undefined && text.includes(after)) child.kill(signal);
+    }),
+    new Response(child.stderr).text(),
     child.status,
     feed(child, options.stdin),
   ]);
@@ -110,8 +109,9 @@ async function collect(
   seen: (text: string) => void,
 ): Promise<string> {
   let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream() as never)) {
-    text += chunk;
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
     seen(text);
   }
   return text;

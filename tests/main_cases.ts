@@ -1,0 +1,202 @@
+/** What the program is asked, and what it answers: one table for the source and for the executable. */
+
+/** One call. `<` in a command line stands for the folder of the fixtures. */
+export interface Case {
+  /** Words behind `vireo`, split at spaces. */
+  readonly args: string;
+  readonly stdin?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A signal, once stdout holds a text. */
+  readonly signal?: readonly [after: string, signal: Deno.Signal];
+  readonly status: number;
+  /** All of it, with the fixtures' folder as `<`; nothing where absent. */
+  readonly stdout?: string | RegExp;
+  readonly stderr?: string | RegExp;
+}
+
+/** Files of the fixtures' folder besides the guests of tests/support/guest_kernel.ts. */
+export const FILES: Readonly<Record<string, string>> = {
+  "good.toml": '[kernel]\npath = "off.img"\n[memory]\nsize = "32M"\n' +
+    '[console]\nbackend = "none"\n[serial]\nbackend = "stdio"\n[log]\nlevel = "off"\n',
+  "bad.toml": 'nme = "x"\n[memory]\nsize = "3M5"\n[cpu]\ncount = 256\n[kernel]\npath = "nowhere"\n',
+  "broken.toml": "[memory\n",
+  "text.img": "This is no kernel.\n",
+  "empty.toml": "",
+};
+
+/** What needs no KVM. */
+export const WITHOUT_KVM: readonly Case[] = [
+  { args: "", status: 2, stderr: /^Usage: vireo COMMAND/ },
+  { args: "--help", status: 0, stdout: /^Usage: vireo COMMAND.*\n\n {2}boot .*\n {2}run /s },
+  { args: "help", status: 0, stdout: /^Usage: vireo COMMAND/ },
+  { args: "--version", status: 0, stdout: /^vireo \d+\.\d+\.\d+ \(Deno [\d.]+, \S+\)\n$/ },
+  { args: "ruin", status: 2, stderr: /^vireo: There is no command "ruin"; did you mean "run"\?\n/ },
+  { args: "constructor", status: 2, stderr: /^vireo: There is no command "constructor"\n/ },
+  { args: "boot --help", status: 0, stdout: /^Boots Linux.*--exec CMD.*128\+n/s },
+  { args: "run --help", status: 0, stdout: /^Runs a machine.*--console stdio.*128\+n/s },
+  { args: "check --help", status: 0, stdout: /^Checks a machine.*--schema.*memory\.size/s },
+  { args: "doctor --help", status: 0, stdout: /^Says whether.*--json/s },
+  { args: "completion --help", status: 0, stdout: /^Prints what makes a shell complete/ },
+  { args: "completion bash", status: 0, stdout: /complete -F _vireo vireo\n$/ },
+  { args: "completion zsh", status: 0, stdout: /^#compdef vireo\n/ },
+  { args: "completion fish", status: 0, stdout: /complete -c vireo -f\n/ },
+  {
+    args: "completion tcsh",
+    status: 2,
+    stderr: 'vireo: completion: "tcsh" is no shell; name bash, zsh or fish\n',
+  },
+  {
+    args: "boot --cpus 0",
+    status: 2,
+    stderr: 'vireo: --cpus: "0" is no number of vCPUs; give 1 to 255\n',
+  },
+  {
+    args: "boot --exec true --memory x",
+    status: 125,
+    stderr: /^vireo: --memory: "x" is no size; write a whole number and a unit/,
+  },
+  {
+    args: "boot --kernle x",
+    status: 2,
+    stderr: "vireo: --kernle: There is no such option; did you mean --kernel?\n",
+  },
+  {
+    args: "boot --rig=never --kernel </none --initrd </none",
+    status: 3,
+    env: { VIREO_BOOT_FILES: "" },
+    stderr: /^vireo: Cannot boot Linux on this system's KVM/,
+  },
+  {
+    args: "run",
+    status: 2,
+    stderr: "vireo: CONFIG.toml: It is missing; name a file, or give --kernel at least\n",
+  },
+  { args: "run --cpus", status: 2, stderr: "vireo: --cpus: N is missing behind it\n" },
+  {
+    args: "run <good.toml <bad.toml",
+    status: 2,
+    stderr: 'vireo: <bad.toml: There is a file already, "<good.toml"; give one\n',
+  },
+  {
+    args: "run <none.toml",
+    status: 2,
+    stderr:
+      /^<none\.toml: Cannot read it: .*ENOENT.*name a file that you may read\nvireo: 1 mistake\n$/,
+  },
+  { args: "run <", status: 2, stderr: /^<: It is a folder; name a file\n/ },
+  {
+    args: "run --kernel <text.img",
+    status: 2,
+    stderr: /^--kernel: kernel\.path: Cannot load kernel "<text\.img"/,
+  },
+  { args: "run <good.toml --timeout 0s", status: 2, stderr: /^vireo: --timeout: "0s" is no time/ },
+  {
+    args: "run <good.toml --console tty",
+    status: 2,
+    stderr: /^--console: console\.backend: .*stdio/,
+  },
+  {
+    args: "run <good.toml --disk <none.img",
+    status: 2,
+    stderr: /^--disk: disk\[0\]\.path: .*ENOENT/,
+  },
+  {
+    args: "run <good.toml --set memory.sise=1G",
+    status: 2,
+    stderr: /^--set: memory\.sise: There is no such key; .*did you mean "size"\?\n/,
+  },
+  {
+    args: "run <good.toml --set nothing",
+    status: 2,
+    stderr: /^vireo: --set: "nothing" sets nothing/,
+  },
+  { args: "check", status: 2, stderr: /^vireo: CONFIG\.toml: It is missing/ },
+  {
+    args: "check <good.toml",
+    status: 0,
+    stdout: /^Machine "vireo"\n.*memory\.size +"32M".*slot 0 /s,
+  },
+  {
+    args: "check <good.toml --json",
+    status: 0,
+    stdout: /^\{\n {2}"ok": true,\n {2}"mistakes": \[\],/,
+  },
+  { args: "check <good.toml --memory 64M --json", status: 0, stdout: /"size": 67108864/ },
+  {
+    args: "check <bad.toml",
+    status: 2,
+    stderr:
+      /^<bad\.toml:1: nme: .*did you mean "name"\?\n<bad\.toml:3: memory\.size: .*"3M5".*\n<bad\.toml:5: cpu\.count: .*256.*1 to 255\nvireo: 3 mistakes\n$/,
+  },
+  {
+    args: "check <bad.toml --json",
+    status: 2,
+    stdout: /^\{\n {2}"ok": false,\n.*"key": "nme",.*"line": 1,.*"key": "cpu\.count"/s,
+  },
+  { args: "check <broken.toml", status: 2, stderr: /^<broken\.toml:1: / },
+  { args: "check <empty.toml", status: 2, stderr: /^<empty\.toml: kernel\.path: .*missing/ },
+  { args: "check --schema", status: 0, stdout: /^\{\n {2}"\$schema": "http:\/\/json-schema\.org/ },
+  { args: "check --kernel <off.img --memory 1M", status: 0, stdout: /memory\.size +"1M"/ },
+  { args: "check --kernel <off.img --memory 1T", status: 0, stdout: /memory\.size +"1T"/ },
+  {
+    args: "check --kernel <off.img --cpus 256",
+    status: 2,
+    stderr: /^--cpus: cpu\.count: .*1 to 255/,
+  },
+  { args: "doctor --jsom", status: 2, stderr: /did you mean --json\?\n$/ },
+];
+
+/** Words for a machine on whose serial port our streams are. */
+const TINY = "--memory 32M --console none --set serial.backend=stdio --set log.level=error";
+
+/** What guests answer; these need a KVM, however small. */
+export const WITH_KVM: readonly Case[] = [
+  { args: "run <good.toml", status: 0, stdout: "Hi\n", stderr: "" },
+  { args: `run --kernel <off.img ${TINY}`, status: 0, stdout: "Hi\n" },
+  { args: `run --kernel <off.img ${TINY} --cpus 2 --set cpu.threads=2`, status: 0, stdout: "Hi\n" },
+  { args: `run --kernel <echo.img ${TINY}`, stdin: "abc\nq", status: 0, stdout: "abc\n" },
+  {
+    args: "run <good.toml --kernel <reset.img --set log.level=error",
+    status: 6,
+    stdout: "Again\n",
+    stderr: "vireo: The guest rebooted\n",
+  },
+  {
+    args: `run --kernel <panic.img ${TINY} --set name=web`,
+    status: 4,
+    stdout: "Oh\n",
+    stderr: "web: The guest's kernel panicked (vCPU 0)\n",
+  },
+  {
+    args: `run --kernel <spin.img ${TINY} --timeout 300ms`,
+    status: 5,
+    stdout: "Ready\n",
+    stderr: "vireo: No end within --timeout\n",
+  },
+  {
+    args: `run --kernel <spin.img ${TINY}`,
+    signal: ["Ready", "SIGTERM"],
+    status: 143,
+    stdout: "Ready\n",
+    stderr: "vireo: Ended by SIGTERM\n",
+  },
+  {
+    args: `run --kernel <spin.img ${TINY}`,
+    signal: ["Ready", "SIGINT"],
+    status: 130,
+    stdout: "Ready\n",
+    stderr: "vireo: Ended by SIGINT\n",
+  },
+  {
+    args: `run --kernel <spin.img ${TINY}`,
+    signal: ["Ready", "SIGHUP"],
+    status: 129,
+    stdout: "Ready\n",
+    stderr: "vireo: Ended by SIGHUP\n",
+  },
+  {
+    args: `run --kernel <off.img ${TINY} --memory 1T --set memory.hugepages=true`,
+    status: 2,
+    stderr: /^vireo: memory\.hugepages: /,
+  },
+];

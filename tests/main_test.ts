@@ -1,0 +1,67 @@
+/** The program from outside, run from the source and compiled: one table of cases for both. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { type Case, FILES, WITH_KVM, WITHOUT_KVM } from "./main_cases.ts";
+import { writeGuests } from "./support/guest_kernel.ts";
+import { compiledProgram, type Program, runProgram, SOURCE } from "./support/program.ts";
+import { requirement, skipped } from "./support/require.ts";
+
+const FIXTURES = await Deno.makeTempDir({ prefix: "vireo-cases-" });
+addEventListener("unload", () => Deno.removeSync(FIXTURES, { recursive: true }));
+writeGuests(FIXTURES);
+for (const [name, text] of Object.entries(FILES)) {
+  await Deno.writeTextFile(`${FIXTURES}/${name}`, text);
+}
+
+const EXECUTABLE = await compiledProgram();
+const NEEDS = requirement("ffi");
+const NEEDS_KVM = requirement("kvm");
+const NEEDS_EXECUTABLE = skipped(EXECUTABLE.missing);
+
+/** What a case needs in one form of the program. */
+function needsOf(program: Program, needs: { readonly ignore: boolean }): { ignore: boolean } {
+  return { ignore: needs.ignore || (program === EXECUTABLE && NEEDS_EXECUTABLE.ignore) };
+}
+
+for (const program of [SOURCE, EXECUTABLE]) {
+  for (const one of WITHOUT_KVM) {
+    Deno.test(
+      `${program.name}: vireo ${one.args}`,
+      needsOf(program, NEEDS),
+      () => decide(program, one),
+    );
+  }
+  for (const one of WITH_KVM) {
+    const name = `${program.name}: vireo ${one.args} ${one.signal?.[1] ?? ""}`;
+    Deno.test(name, needsOf(program, NEEDS_KVM), () => decide(program, one));
+  }
+}
+
+/** Runs a case and compares all that it gives. */
+async function decide(program: Program, one: Case): Promise<void> {
+  const words = one.args.split(" ").filter((word) => word !== "");
+  const args = words.map((word) => word.replace(/^</, `${FIXTURES}/`));
+  const ended = await runProgram([...program.command, ...args], one);
+  const seen = (text: string) => text.replaceAll(`${FIXTURES}/`, "<");
+  matches(seen(ended.stderr), one.stderr ?? "");
+  matches(seen(ended.stdout), one.stdout ?? "");
+  assertEquals(ended.status, one.status);
+}
+
+function matches(text: string, expected: string | RegExp): void {
+  if (expected instanceof RegExp) assertMatch(text, expected);
+  else assertEquals(text, expected);
+}
+
+for (const args of [["--help"], ["run", "--help"], ["check", "--schema"], ["completion", "zsh"]]) {
+  Deno.test(
+    `source and executable print the same for vireo ${args.join(" ")}`,
+    NEEDS_EXECUTABLE,
+    async () => {
+      const [source, executable] = await Promise.all(
+        [SOURCE, EXECUTABLE].map(({ command }) => runProgram([...command, ...args])),
+      );
+      assertEquals(executable, source);
+    },
+  );
+}
