@@ -1,7 +1,7 @@
 /** The program from outside, run from the source and compiled: one table of cases for both. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Case, FILES, WITH_KVM, WITHOUT_KVM } from "./main_cases.ts";
+import { type Case, FILES, NEGATIVES, WITH_KVM, WITHOUT_KVM } from "./main_cases.ts";
 import { writeGuests } from "./support/guest_kernel.ts";
 import { compiledProgram, type Program, runProgram, SOURCE } from "./support/program.ts";
 import { requirement, skipped } from "./support/require.ts";
@@ -64,4 +64,17 @@ for (const args of [["--help"], ["run", "--help"], ["check", "--schema"], ["comp
       assertEquals(executable, source);
     },
   );
+}
+
+for (const { what, toml, args, says } of NEGATIVES) {
+  Deno.test(`${what} is refused in a file and in options (rows 0.3-0.5, 3.25)`, NEEDS, async () => {
+    const file = `${FIXTURES}/negative.toml`;
+    await Deno.writeTextFile(file, `[kernel]\npath = "off.img"\n${toml}\n`);
+    const fromFile = await runProgram([...SOURCE.command, "run", file]);
+    const kernel = ["--kernel", `${FIXTURES}/off.img`];
+    const fromOptions = await runProgram([...SOURCE.command, "run", ...kernel, ...args.split(" ")]);
+    assertMatch(fromFile.stderr, says);
+    assertMatch(fromOptions.stderr, says);
+    assertEquals([fromFile.status, fromOptions.status], [2, 2]);
+  });
 }

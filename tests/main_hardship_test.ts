@@ -1,0 +1,207 @@
+/** The program where something is missing that it counts on: descriptors, rights, a disk's space, readers, a network. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { writeGuests } from "./support/guest_kernel.ts";
+import { compiledProgram, runProgram, SOURCE } from "./support/program.ts";
+import { requirement, skipped } from "./support/require.ts";
+
+const FIXTURES = await Deno.makeTempDir({ prefix: "vireo-hardship-" });
+addEventListener("unload", () => Deno.removeSync(FIXTURES, { recursive: true }));
+writeGuests(FIXTURES);
+await Deno.chmod(FIXTURES, 0o755);
+
+const EXECUTABLE = await compiledProgram();
+const NEEDS_EXECUTABLE = skipped(EXECUTABLE.missing);
+const [VIREO] = EXECUTABLE.command;
+const RUN_SOURCE = SOURCE.command.map((word) => `'${word}'`).join(" ");
+
+/** Gates that all have to be open. */
+function all(...needs: readonly { readonly ignore: boolean }[]): { ignore: boolean } {
+  return { ignore: needs.some(({ ignore }) => ignore) };
+}
+
+const KVM = all(requirement("kvm"), NEEDS_EXECUTABLE);
+const ROOT = all(requirement("root"), NEEDS_EXECUTABLE);
+const ROOT_KVM = all(requirement("root", "kvm"), NEEDS_EXECUTABLE);
+
+/** A machine that says Hi on its serial port and powers off. */
+const TINY = `run --kernel ${FIXTURES}/off.img --memory 32M --console none ` +
+  "--set serial.backend=stdio --set log.level=error";
+
+/** Runs a line of sh; `$vireo` is the executable. */
+async function shell(line: string) {
+  return await runProgram(["sh", "-c", `vireo='${VIREO}'; ${line}`], { cwd: FIXTURES });
+}
+
+Deno.test(
+  "the executable alone in an empty folder, without network, home or variables, runs a guest",
+  ROOT_KVM,
+  async () => {
+    const { status, stdout, stderr } = await shell(
+      `folder=$(mktemp -d) && cp "$vireo" $folder && cd $folder && ` +
+        `env -i unshare -n ./vireo ${TINY}; status=$?; ls; rm -r $folder; exit $status`,
+    );
+    assertEquals([status, stdout, stderr], [0, "Hi\nvireo\n", ""]);
+  },
+);
+
+Deno.test(
+  "the executable opens no file of the project, of a cache or of a home",
+  all(requirement("kvm", "strace"), NEEDS_EXECUTABLE),
+  async () => {
+    const { status, stderr } = await shell(
+      `HOME=/nonexistent strace -f -e trace=open,openat,connect -o "$PWD/trace" "$vireo" ${TINY}`,
+    );
+    const trace = await Deno.readTextFile(`${FIXTURES}/trace`);
+    const paths = [...trace.matchAll(/open(?:at)?\([^"]*"([^"]+)"[^)]*\) = \d/g)].map((m) => m[1]);
+    const system = /^(\/(etc|lib|lib64|proc|sys|usr|dev)\/|\/tmp\/vireo-(executable|hardship)-)/;
+    assertEquals([status, stderr], [0, ""]);
+    assertEquals(paths.filter((path) => !system.test(path ?? "")), []);
+    assertEquals(trace.match(/connect\(.*AF_INET.*/g), null);
+  },
+);
+
+for (const memory of ["1020K", `${2 ** 30 + 4}K`, "1025K"]) {
+  Deno.test(
+    `run refuses ${memory} of RAM before KVM makes a machine (rows 0.3, 0.4, 0.5)`,
+    all(requirement("strace"), NEEDS_EXECUTABLE),
+    async () => {
+      const { status, stderr } = await shell(
+        `strace -f -e trace=openat,ioctl -o "$PWD/trace" "$vireo" run --kernel ./off.img --memory ${memory}`,
+      );
+      const trace = await Deno.readTextFile(`${FIXTURES}/trace`);
+      assertEquals(status, 2);
+      assertMatch(stderr, /^--memory: memory\.size: .*"1M" to "1T", a multiple of 4K/);
+      assertEquals(/KVM_CREATE_VM|\/dev\/kvm/.test(trace), false);
+    },
+  );
+}
+
+Deno.test("an empty environment changes nothing", KVM, async () => {
+  const compiled = await shell(`env -i "$vireo" ${TINY}`);
+  assertEquals(compiled, { status: 0, stdout: "Hi\n", stderr: "" });
+});
+
+Deno.test("ulimit -n 20: the executable says how many descriptors it needs", KVM, async () => {
+  const { status, stderr } = await shell(`ulimit -n 20; "$vireo" ${TINY}`);
+  assertEquals(status, 2);
+  assertMatch(stderr, /^vireo: Cannot build this machine with 20 descriptors.*ulimit -n \d+\n$/);
+});
+
+Deno.test("ulimit -n 40: deno run says how many descriptors it needs", KVM, async () => {
+  const { status, stderr } = await shell(`ulimit -n 40; ${RUN_SOURCE} ${TINY}`);
+  assertEquals(status, 2);
+  assertMatch(stderr, /^vireo: Cannot build this machine with 40 descriptors.*ulimit -n \d+\n$/);
+});
+
+Deno.test("the limit that the message names is enough", KVM, async () => {
+  const { status, stdout } = await shell(
+    `limit=$( (ulimit -n 20; "$vireo" ${TINY}) 2>&1 | grep -o '[0-9]*$'); ulimit -n $limit; "$vireo" ${TINY}`,
+  );
+  assertEquals([status, stdout], [0, "Hi\n"]);
+});
+
+Deno.test("a low soft limit of descriptors is raised", KVM, async () => {
+  const { status, stdout } = await shell(`ulimit -Sn 20; "$vireo" ${TINY}`);
+  assertEquals([status, stdout], [0, "Hi\n"]);
+});
+
+const NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+
+Deno.test(
+  "without rights on /dev/kvm run ends with 3 and says how to get them (row 0.7)",
+  ROOT_KVM,
+  async () => {
+    const { status, stderr } = await shell(
+      `chmod 755 "$(dirname "$vireo")" "$vireo"; ${NOBODY} "$vireo" ${TINY}`,
+    );
+    assertEquals(status, 3);
+    assertMatch(stderr, /^vireo: KVM is not available: .*EACCES .*usermod -aG kvm/);
+  },
+);
+
+Deno.test(
+  "without rights on /dev/kvm doctor ends with 3 and the same remedy",
+  ROOT_KVM,
+  async () => {
+    const { status, stdout } = await shell(
+      `chmod 755 "$(dirname "$vireo")" "$vireo"; ${NOBODY} "$vireo" doctor`,
+    );
+    assertEquals(status, 3);
+    assertMatch(stdout, /^FAIL {2}\/dev\/kvm .*EACCES .*\n +→ .*usermod -aG kvm/);
+  },
+);
+
+Deno.test("without a /dev/kvm run ends with 3 and says what to load (row 0.7)", ROOT, async () => {
+  const { status, stderr } = await shell(
+    `unshare -m sh -c 'mount -t tmpfs tmpfs /dev/ && exec "$0" ${TINY}' "$vireo"`,
+  );
+  assertEquals(status, 3);
+  assertMatch(stderr, /^vireo: KVM is not available: .*ENOENT .*modprobe/);
+});
+
+for (const args of ["--help", "--version", "check --schema", "doctor --json", "completion bash"]) {
+  Deno.test(`vireo ${args} on a full disk says so and ends with 2`, NEEDS_EXECUTABLE, async () => {
+    const { status, stderr } = await shell(`"$vireo" ${args} >/dev/full`);
+    assertEquals(status, 2);
+    assertMatch(
+      stderr,
+      /^vireo: Cannot write to stdout: No space left .*see that its disk has room/,
+    );
+  });
+}
+
+Deno.test(
+  "vireo into a pipe that nobody reads says so and ends with 2",
+  NEEDS_EXECUTABLE,
+  async () => {
+    const { stderr } = await shell(`{ "$vireo" check --schema; echo "status $?" >&2; } | :`);
+    assertMatch(
+      stderr,
+      /^vireo: Cannot write to stdout: Broken pipe .*its reader reads on\nstatus 2\n$/,
+    );
+  },
+);
+
+Deno.test(
+  "closed streams are like /dev/null: no descriptor of a machine takes their place",
+  KVM,
+  async () => {
+    const { status, stdout, stderr } = await shell(`"$vireo" ${TINY} <&- >&-`);
+    assertEquals([status, stdout, stderr], [0, "", ""]);
+  },
+);
+
+Deno.test("a guest whose output nobody takes any more runs on, and that is said", KVM, async () => {
+  const { status, stderr } = await shell(`"$vireo" ${TINY} --set log.level=warn >/dev/full`);
+  assertEquals(status, 0);
+  assertMatch(stderr, /serial0: Cannot write serial output any more: ENOSPC/);
+});
+
+/** Runs the executable where $disk is a file system without any space left. */
+async function onFullDisk(args: string) {
+  const fill = "head -c 65536 /dev/zero >/mnt/fill 2>/dev/null; true";
+  return await shell(
+    `unshare -m sh -c 'mount -t tmpfs -o size=64k tmpfs /mnt && { ${fill}; } && exec "$0" ${args}' "$vireo"`,
+  );
+}
+
+Deno.test("RAM in a file on a full disk is refused with the space it needs", ROOT_KVM, async () => {
+  const { status, stderr } = await onFullDisk(`${TINY} --set memory.path=/mnt/ram`);
+  assertEquals(status, 2);
+  assertMatch(stderr, /memory\.path: Cannot keep RAM in .*0 MiB left.*32 MiB; free some/);
+});
+
+Deno.test("a log on a full disk is said on stderr, and the guest runs on", ROOT_KVM, async () => {
+  const log = "--set log.file=/mnt/log --set log.level=info";
+  const { status, stdout, stderr } = await onFullDisk(`${TINY} ${log}`);
+  assertEquals([status, stdout], [0, "Hi\n"]);
+  assertMatch(stderr, /Cannot write to log\.file: .*ENOSPC/);
+});
+
+Deno.test("a console's file on a full disk is said, and the guest runs on", ROOT_KVM, async () => {
+  const serial = "--set serial.backend=file --set serial.path=/mnt/serial --set log.level=warn";
+  const { status, stderr } = await onFullDisk(`${TINY} ${serial}`);
+  assertEquals(status, 0);
+  assertMatch(stderr, /serial0: Cannot write serial output any more: ENOSPC/);
+});
