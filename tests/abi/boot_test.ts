@@ -1,16 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { boot_e820_entry, boot_params, setup_header } from "../../src/abi/boot.ts";
-import { compilerOffsets, type LayoutPair, ourOffsets } from "../support/c_layout.ts";
+import { boot_params, setup_header } from "../../src/abi/boot.ts";
+import { compilerOffsets, ourOffsets } from "../support/c_layout.ts";
 import { requirement } from "../support/require.ts";
-
-const PAIRS: readonly LayoutPair[] = [
-  { c: "struct setup_header", layout: setup_header },
-  { c: "struct boot_e820_entry", layout: boot_e820_entry },
-  { c: "struct boot_params", layout: boot_params },
-];
+import { BOOT_HEADERS, BOOT_PAIRS } from "./layouts.ts";
 
 Deno.test("abi/boot agrees with the C compiler", requirement("gcc"), () => {
-  assertEquals(PAIRS.map(ourOffsets), compilerOffsets(["asm/bootparam.h"], PAIRS));
+  assertEquals(BOOT_PAIRS.map(ourOffsets), compilerOffsets(BOOT_HEADERS, BOOT_PAIRS));
 });
 
 Deno.test("abi/boot has the offsets that the boot protocol documents", () => {

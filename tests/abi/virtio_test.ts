@@ -1,42 +1,10 @@
 import { assertEquals } from "@std/assert";
 import * as virtio from "../../src/abi/virtio.ts";
 import * as devices from "../../src/abi/virtio_devices.ts";
-import {
-  compilerOffsets,
-  compilerValues,
-  type LayoutPair,
-  ourOffsets,
-} from "../support/c_layout.ts";
+import { compilerOffsets, compilerValues, ourOffsets } from "../support/c_layout.ts";
 import { requirement } from "../support/require.ts";
+import { VIRTIO_HEADERS as HEADERS, VIRTIO_PAIRS as PAIRS } from "./layouts.ts";
 import golden from "../golden/abi/virtio.json" with { type: "json" };
-
-const HEADERS = [
-  "linux/virtio_ids.h",
-  "linux/virtio_config.h",
-  "linux/virtio_ring.h",
-  "linux/virtio_mmio.h",
-  "linux/virtio_blk.h",
-  "linux/virtio_console.h",
-];
-
-const PAIRS: readonly LayoutPair[] = [
-  { c: "struct vring_desc", layout: virtio.VringDesc },
-  { c: "struct vring_avail", layout: virtio.VringAvail },
-  { c: "struct vring_used_elem", layout: virtio.VringUsedElem },
-  { c: "struct vring_used", layout: virtio.VringUsed },
-  {
-    c: "struct virtio_blk_config",
-    layout: devices.VirtioBlkConfig,
-    renamed: {
-      cylinders: "geometry.cylinders",
-      heads: "geometry.heads",
-      sectors: "geometry.sectors",
-    },
-  },
-  { c: "struct virtio_blk_outhdr", layout: devices.VirtioBlkOuthdr },
-  { c: "struct virtio_console_config", layout: devices.VirtioConsoleConfig },
-  { c: "struct virtio_console_control", layout: devices.VirtioConsoleControl },
-];
 
 /** Ours, which no header of Linux names. */
 const OURS = [

@@ -4,6 +4,7 @@ import type { AcpiMachine } from "../../../../src/arch/x86_64/acpi/machine.ts";
 import { acpiTables, dsdt, fadt, madt } from "../../../../src/arch/x86_64/acpi/tables.ts";
 import type { Placement } from "../../../../src/arch/x86_64/placement.ts";
 import { apicIds, flatTopology } from "../../../../src/arch/x86_64/topology.ts";
+import { iasl } from "../../../support/iasl.ts";
 import { requirement } from "../../../support/require.ts";
 
 const GOLDEN = new URL("../../../golden/acpi/", import.meta.url);
@@ -152,30 +153,6 @@ Deno.test("dsdt() leaves out what the machine does not have", () => {
   assertEquals(["COM1", "RTC_", "PEVT", "VR00"].filter((name) => text.includes(name)), []);
   assertEquals(["C000", "PWRB", "GED_", "_S5_"].filter((name) => !text.includes(name)), []);
 });
-
-/** Runs iasl in a folder of its own, with `files` in it. */
-function iasl(args: readonly string[], files: Readonly<Record<string, Uint8Array>>): {
-  readonly output: string;
-  read(name: string): Uint8Array;
-  [Symbol.dispose](): void;
-} {
-  const folder = Deno.makeTempDirSync({ prefix: "vireo-iasl-" });
-  for (const [name, bytes] of Object.entries(files)) {
-    Deno.writeFileSync(`${folder}/${name}`, bytes);
-  }
-  const { stdout, stderr } = new Deno.Command("iasl", {
-    args: [...args],
-    cwd: folder,
-    stdout: "piped",
-    stderr: "piped",
-  }).outputSync();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return {
-    output: decode(stdout) + decode(stderr),
-    read: (name) => Deno.readFileSync(`${folder}/${name}`),
-    [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }),
-  };
-}
 
 Deno.test("iasl makes the golden DSDT of its source, without a remark", requirement("iasl"), () => {
   const source = Deno.readFileSync(new URL("dsdt.asl", GOLDEN));
