@@ -14,7 +14,7 @@ Deno.test("every layout in src/abi is compared with that of a C compiler", async
     ...ACPI_LAYOUTS,
   ]);
   const left: string[] = [];
-  for (const { name: file } of Deno.readDirSync(ABI)) {
+  for await (const { name: file } of Deno.readDir(ABI)) {
     const module: Record<string, unknown> = await import(new URL(file, ABI).href);
     for (const [name, value] of Object.entries(module)) {
       if (isLayout(value) && !compared.has(value)) left.push(`${basename(file)}: ${name}`);
