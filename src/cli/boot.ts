@@ -4,14 +4,14 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
+import { VireoError } from "../base/errors.ts";
 import { type BootFiles, findBootFiles } from "../boot/boot_files.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootHelp, type BootOptions, parseBootOptions } from "./boot_options.ts";
 import type { BootEnd } from "./boot_session.ts";
-import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
+import { EXIT, explain, SIGNALS, statusOfError } from "./exit_status.ts";
 import { printHelp, ProgressLine, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";
 
@@ -29,7 +29,7 @@ export async function boot(args: readonly string[]): Promise<number> {
     const options = parseBootOptions(args);
     return options.help ? printHelp(bootHelp()) : await bootWith(options);
   } catch (error) {
-    say(`vireo: ${errorText(error)}`);
+    say(`vireo: ${explain(error)}`);
     return ours(statusOfError(error));
   }
 }

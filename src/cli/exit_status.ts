@@ -5,7 +5,7 @@
  */
 
 import { SIGHUP, SIGINT, SIGTERM } from "../abi/linux.ts";
-import { ConfigError, type ErrorKind, VireoError } from "../base/errors.ts";
+import { ConfigError, type ErrorKind, errorText, VireoError } from "../base/errors.ts";
 
 /** Exit statuses by meaning. */
 export const EXIT = {
@@ -48,6 +48,12 @@ export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
 
 const USAGE_KINDS: readonly ErrorKind[] = ["config", "range", "environment", "load_memory"];
 const KVM_KINDS: readonly ErrorKind[] = ["open", "compat"];
+
+/** An error in words; one that nobody foresaw with where it happened. */
+export function explain(error: unknown): string {
+  if (error instanceof VireoError || !(error instanceof Error)) return errorText(error);
+  return error.stack ?? error.message;
+}
 
 /** The status that an error stands for. */
 export function statusOfError(error: unknown): number {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
+import { VireoError } from "../base/errors.ts";
 import { kernelRelease } from "../boot/boot_files.ts";
 import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
@@ -12,7 +12,7 @@ import { readNamed } from "../host/named_file.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
-import { EXIT, SIGNALS, statusOfError } from "./exit_status.ts";
+import { EXIT, explain, SIGNALS, statusOfError } from "./exit_status.ts";
 import {
   BOOT_TIMER,
   MACHINE_OPTIONS,
@@ -69,7 +69,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const warning = requireFit(hostKvm(), machine.kernel.path);
     return await runMachine(machine, { timeout: options.timeout, timer, warning });
   } catch (error) {
-    say(`vireo: ${errorText(error)}`);
+    say(`vireo: ${explain(error)}`);
     return statusOfError(error);
   }
 }
@@ -123,7 +123,7 @@ async function runMachine(
     else log.error(sentenceOf(end));
     return status;
   } catch (error) {
-    log.error(errorText(error));
+    log.error(explain(error));
     return statusOfError(error);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
+import { VireoError } from "../base/errors.ts";
 import type { BusWindow } from "../bus/bus_device.ts";
 import { DECODE_TABLE_SIZE, DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
@@ -15,6 +15,7 @@ import type { Vm } from "../kvm/vm.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import { placeDevice } from "./device_place.ts";
+import { stage } from "./stages.ts";
 
 /** What devices are placed in. */
 export interface DeviceSetParts {
@@ -64,15 +65,10 @@ export class DeviceSet implements Disposable {
       throw new VireoError("config", `Cannot add device "${plan.id}": that name is taken`);
     }
     using stack = new DisposableStack();
-    try {
-      const descriptor = this.#place(plan, stack);
-      this.#placed.push({ descriptor, holdings: stack.move() });
-      return descriptor;
-    } catch (error) {
-      throw new VireoError("setup", `Cannot add device "${plan.id}": ${errorText(error)}`, {
-        cause: error,
-      });
-    }
+    const place = () => this.#place(plan, stack);
+    const descriptor = stage("setup", `Cannot add device "${plan.id}"`, place);
+    this.#placed.push({ descriptor, holdings: stack.move() });
+    return descriptor;
   }
 
   /**

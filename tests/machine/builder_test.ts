@@ -1,7 +1,7 @@
 /** Each stage of building a machine fails on its own, keeps its cause and releases what was made before. */
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { EEXIST, EINVAL, ENOENT, ENOMEM } from "../../src/abi/linux.ts";
+import { EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM } from "../../src/abi/linux.ts";
 import { pvhEntry } from "../../src/arch/x86_64/registers.ts";
 import { type ErrorKind, SystemError, VireoError } from "../../src/base/errors.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
@@ -28,31 +28,83 @@ interface StageCase {
   readonly kvm?: FakeKvmOptions;
   readonly parts?: Partial<BuildParts>;
   readonly memory?: number;
+  /** Which call or option, the cause, and what to do next. */
+  readonly says: RegExp;
 }
 
 const STAGES: readonly StageCase[] = [
-  { kind: "config", memory: MIB + 1 },
-  { kind: "open", kvm: { faults: [{ name: "open", errno: ENOENT }] } },
-  { kind: "compat", kvm: { capabilities: { IRQFD: 0 } } },
-  { kind: "vcpu_mmap_size", kvm: { vcpuMapSize: 16 } },
-  { kind: "create", kvm: { faults: [{ name: "KVM_CREATE_VM", errno: ENOMEM }] } },
-  { kind: "setup", kvm: { faults: [{ name: "KVM_CREATE_IRQCHIP", errno: EINVAL }] } },
-  { kind: "setup_memory", parts: { platform: { ...x86Platform, setupMemory: fail } } },
-  { kind: "alloc_memory", parts: { allocate: fail } },
-  { kind: "load_memory", parts: { loader: { ...LOADER, loadMemory: fail } } },
+  { kind: "config", memory: MIB + 1, says: /^memory: .*1048577.*multiple/ },
+  {
+    kind: "open",
+    kvm: { faults: [{ name: "open", errno: ENOENT }] },
+    says: /"\/dev\/kvm": open: ENOENT .*; load KVM with `modprobe/,
+  },
+  { kind: "compat", kvm: { capabilities: { IRQFD: 0 } }, says: /lacks IRQFD; use a Linux kernel/ },
+  { kind: "vcpu_mmap_size", kvm: { vcpuMapSize: 16 }, says: /16 bytes.*; use a Linux kernel/ },
+  {
+    kind: "create",
+    kvm: { faults: [{ name: "KVM_CREATE_VM", errno: ENOMEM }] },
+    says: /ioctl\(KVM_CREATE_VM\): ENOMEM .*; free memory on this host/,
+  },
+  {
+    kind: "setup",
+    kvm: { faults: [{ name: "KVM_CREATE_IRQCHIP", errno: EINVAL }] },
+    says: /ioctl\(KVM_CREATE_IRQCHIP\): EINVAL .*; this host's KVM does not take it/,
+  },
+  {
+    kind: "setup",
+    kvm: { faults: [{ name: "KVM_IRQFD", errno: EMFILE }] },
+    says: /device "serial0": .*ioctl\(KVM_IRQFD\): EMFILE .*; raise the limit .*`ulimit -n`/,
+  },
+  {
+    kind: "setup_memory",
+    parts: { platform: { ...x86Platform, setupMemory: fail } },
+    says: /regions: on purpose; this is a fault of Vireo's, or of the loader or hook/,
+  },
+  {
+    kind: "alloc_memory",
+    parts: {
+      allocate: () => {
+        throw new SystemError("mmap", ENOMEM, "Cannot map 2097152 bytes");
+      },
+    },
+    says: /guest memory: Cannot map 2097152 bytes: mmap: ENOMEM .*; free .*--memory, memory.size/,
+  },
+  {
+    kind: "load_memory",
+    parts: { loader: { ...LOADER, loadMemory: fail } },
+    says: /Cannot load the guest: on purpose; this is a fault .* of the loader/,
+  },
   {
     kind: "set_user_memory_region",
     kvm: { faults: [{ name: "KVM_SET_USER_MEMORY_REGION", errno: EINVAL }] },
+    says: /ioctl\(KVM_SET_USER_MEMORY_REGION\): EINVAL .*; this host's KVM/,
   },
-  { kind: "create_vcpu", kvm: { faults: [{ name: "KVM_CREATE_VCPU", errno: EEXIST }] } },
-  { kind: "mmap_vcpu", kvm: { faults: [{ name: "mmap", errno: ENOMEM }] } },
-  { kind: "setup_vcpu", kvm: { faults: [{ name: "KVM_SET_CPUID2", errno: EINVAL }] } },
-  { kind: "load_vcpu", parts: { loader: { ...LOADER, loadVcpu: fail } } },
+  {
+    kind: "create_vcpu",
+    kvm: { faults: [{ name: "KVM_CREATE_VCPU", errno: EEXIST }] },
+    says: /^Cannot create vCPU 0: ioctl\(KVM_CREATE_VCPU\): EEXIST .*; see `dmesg/,
+  },
+  {
+    kind: "mmap_vcpu",
+    kvm: { faults: [{ name: "mmap", errno: ENOMEM }] },
+    says: /vCPU 0: .*mmap: ENOMEM .*; free memory/,
+  },
+  {
+    kind: "setup_vcpu",
+    kvm: { faults: [{ name: "KVM_SET_CPUID2", errno: EINVAL }] },
+    says: /vCPU 0.*ioctl\(KVM_SET_CPUID2\): EINVAL .*; this host's KVM/,
+  },
+  {
+    kind: "load_vcpu",
+    parts: { loader: { ...LOADER, loadVcpu: fail } },
+    says: /Cannot load vCPU 0: on purpose; this is a fault/,
+  },
 ];
 
-for (const { kind, kvm, parts, memory = 2 * MIB } of STAGES) {
+for (const { kind, kvm, parts, memory = 2 * MIB, says } of STAGES) {
   Deno.test(
-    `buildMachine() fails with kind ${kind} at that stage and releases everything (rows 0.9, 0.11)`,
+    `buildMachine() fails with kind ${kind} at that stage, says ${says} and releases everything (rows 0.9, 0.11)`,
     requirement("ffi"),
     async () => {
       const driver = new FakeKvm(kvm);
@@ -63,6 +115,7 @@ for (const { kind, kvm, parts, memory = 2 * MIB } of STAGES) {
         VireoError,
       );
       assertEquals(error.kind, kind);
+      assertMatch(error.message, says);
       assertEquals([...driver.openFds], []);
       assertEquals(driver.openMappings, 0);
       assertEquals(mappings.open, 0);
