@@ -21,6 +21,8 @@ export interface DeviceDescriptor {
   readonly kind: string;
   /** Unique in the machine: `serial0`, `disk0`. */
   readonly id: string;
+  /** Counts the devices that the machine has had: tells one from its like that was there before. */
+  readonly incarnation: number;
   /** Addresses at which its front answers. */
   readonly windows: readonly BusWindow[];
   /** Its interrupt pin, or -1. */

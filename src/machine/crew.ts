@@ -118,9 +118,13 @@ export class Crew {
     const generation = devices.publish();
     for (const handle of vcpus) if (handle.alive) handle.kick();
     for (const worker of ioWorkers) await worker.changed(generation, STOP_TIMEOUT);
-    for (const { control } of vcpus) {
+    for (const { index, control } of vcpus) {
       // A vCPU that has not started, is paused or has stopped reads the table before its next exit is answered.
-      await control.untilGeneration(generation, STOP_TIMEOUT);
+      if (await control.untilGeneration(generation, STOP_TIMEOUT)) continue;
+      throw new VireoError(
+        "internal",
+        `Cannot change the devices of vCPU ${index}: no answer within ${STOP_TIMEOUT} ms`,
+      );
     }
   }
 
@@ -128,13 +132,18 @@ export class Crew {
   async stopVcpus(): Promise<void> {
     const { vcpus } = this.#parts;
     for (const handle of vcpus) handle.request(Wanted.stop);
-    const results = await Promise.allSettled(vcpus.map((handle) => handle.join(STOP_TIMEOUT)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await allDone(vcpus.map((handle) => handle.join(STOP_TIMEOUT)));
   }
 
   /** Ends the I/O workers, after the vCPUs'. */
   async stopDevices(): Promise<void> {
-    for (const worker of this.#parts.ioWorkers) await worker.stop(STOP_TIMEOUT);
+    await allDone(this.#parts.ioWorkers.map((worker) => worker.stop(STOP_TIMEOUT)));
+  }
+}
+
+/** Waits for all of them, whichever fail; then throws what the first one did. */
+async function allDone(works: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(works)) {
+    if (result.status === "rejected") throw result.reason;
   }
 }

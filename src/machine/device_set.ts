@@ -30,8 +30,8 @@ interface Placed {
   readonly holdings: DisposableStack;
 }
 
-/** The shared I/O worker; blocking backs get workers of their own, numbered on from here. */
-const SHARED_WORKER = 0;
+/** No worker, or the shared one; backs that may block get workers of their own, numbered on from there. */
+const WORKERS = { none: -1, shared: 0 } as const;
 
 /** All devices of a machine. */
 export class DeviceSet implements Disposable {
@@ -40,7 +40,10 @@ export class DeviceSet implements Disposable {
   readonly #parts: DeviceSetParts;
   readonly #table: DecodeTable;
   readonly #placed: Placed[] = [];
+  /** Workers whose device is gone: the next one that needs its own takes one of them. */
+  readonly #idleWorkers: number[] = [];
   #workers = 1;
+  #incarnations = 0;
 
   /** @param parts what devices are placed in */
   constructor(parts: DeviceSetParts) {
@@ -107,17 +110,26 @@ export class DeviceSet implements Disposable {
       fds[role] = stack.use(EventFd.create()).number;
     }
     for (const doorbell of plan.doorbells) this.#ring(doorbell, windows, fds, stack);
+    const { result, giveBack } = state.lend(() => plan.createState?.(state) ?? -1);
+    stack.defer(giveBack);
     return {
       kind: plan.kind,
       id: plan.id,
+      incarnation: ++this.#incarnations,
       windows,
       gsi,
       irqFd: gsi < 0 ? -1 : this.#irqFd(gsi, stack, vm),
-      state: plan.createState?.(state) ?? -1,
-      worker: plan.back === "none" ? -1 : plan.back === "shared" ? SHARED_WORKER : this.#workers++,
+      state: result,
+      worker: plan.back === "blocking" ? this.#ownWorker(stack) : WORKERS[plan.back],
       fds,
       options: plan.options,
     };
+  }
+
+  #ownWorker(stack: DisposableStack): number {
+    const worker = this.#idleWorkers.pop() ?? this.#workers++;
+    stack.defer(() => this.#idleWorkers.push(worker));
+    return worker;
   }
 
   #irqFd(gsi: number, stack: DisposableStack, vm: Vm): number {

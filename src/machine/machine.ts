@@ -320,6 +320,9 @@ export class Machine implements AsyncDisposable {
   /**
    * Ends everything: vCPUs stop and are waited for, then the devices' backs close, then the VM goes and its memory is
    * unmapped. A run in progress rejects with kind `closed`, and so does a second close.
+   *
+   * @throws VireoError `internal` where a worker does not stop within 10 s. All others have then; the VM's descriptors and its memory
+   *   stay, since that one may still use them
    */
   async close(): Promise<void> {
     this.#do("close");
@@ -334,9 +337,12 @@ export class Machine implements AsyncDisposable {
   async #close(): Promise<void> {
     const { holdings, devices } = this.#parts;
     this.#closed.reject(new VireoError("closed", "The machine was closed while it ran"));
-    await this.#crew.stopVcpus();
+    const [vcpus] = await Promise.allSettled([this.#crew.stopVcpus()]);
     if (this.#hasOutcome) await this.flush(STOP_TIMEOUT);
-    await this.#crew.stopDevices();
+    const [workers] = await Promise.allSettled([this.#crew.stopDevices()]);
+    for (const stopped of [vcpus, workers]) {
+      if (stopped.status === "rejected") throw stopped.reason;
+    }
     devices[Symbol.dispose]();
     holdings.dispose();
   }

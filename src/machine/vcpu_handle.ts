@@ -34,6 +34,8 @@ export class VcpuHandle implements Disposable {
   readonly control: VcpuControl;
   readonly #parts: VcpuHandleParts;
   #worker: Worker | undefined;
+  /** Its worker did not stop: for all we know its thread still uses the guest's memory. */
+  #stuck: VireoError | undefined;
 
   /** @param parts what it is made from; its isolate starts with {@linkcode VcpuHandle.spawn} */
   constructor(parts: VcpuHandleParts) {
@@ -94,17 +96,17 @@ export class VcpuHandle implements Disposable {
     if (tid !== 0 && this.alive) kickThread(tid);
   }
 
-  /** Waits until the worker has stopped; throws where it does not within `timeout` ms. */
+  /** Waits until the worker has stopped; throws where it does not within `timeout` ms, and at every later call. */
   async join(timeout: number): Promise<void> {
+    if (this.#stuck !== undefined) throw this.#stuck;
     if (this.#worker === undefined) return;
     const stopped = await this.control.until((state) => state === VcpuState.stopped, timeout);
     this[Symbol.dispose]();
-    if (!stopped) {
-      throw new VireoError(
-        "internal",
-        `Cannot stop vCPU ${this.index}: its worker did not answer within ${timeout} ms`,
-      );
-    }
+    if (stopped) return;
+    throw this.#stuck = new VireoError(
+      "internal",
+      `Cannot stop vCPU ${this.index}: its worker did not answer within ${timeout} ms`,
+    );
   }
 
   /** Ends the worker: one that was never started goes by itself, any other where it is, as the last resort. */

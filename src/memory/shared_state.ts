@@ -16,6 +16,12 @@ export const WAIT_SLICE = 1000;
 /** Blocks never share a cache line. */
 const ALIGNMENT = 64;
 
+/** A piece of shared state that somebody has, or had. */
+interface Block {
+  readonly offset: number;
+  readonly size: number;
+}
+
 /** The shared state of one machine. Offsets are plain numbers, so that descriptors of devices can carry them. */
 export class SharedState {
   /** To be handed to workers. */
@@ -24,6 +30,10 @@ export class SharedState {
   readonly words: Int32Array<SharedArrayBuffer>;
   /** All of it as a DataView. */
   readonly view: DataView<SharedArrayBuffer>;
+  /** Blocks given back, by size: whoever comes wants what somebody before has had. */
+  readonly #free = new Map<number, number[]>();
+  /** Where {@linkcode SharedState.lend} notes what is taken. */
+  #lent: Block[] | undefined;
 
   private constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
@@ -44,7 +54,8 @@ export class SharedState {
   }
 
   /**
-   * Takes a zeroed block, aligned to 64 bytes, for good.
+   * Takes a zeroed block, aligned to 64 bytes: for good, but for what is lent. Blocks that were given back are known to the isolate
+   * that lent them.
    *
    * @param size bytes
    * @param owner whose it is, for the error when there is no room
@@ -52,8 +63,42 @@ export class SharedState {
    */
   allocate(size: number, owner: string): number {
     const rounded = Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+    const again = this.#free.get(rounded)?.pop();
+    if (again !== undefined) this.bytes(again, rounded).fill(0);
+    const offset = again ?? this.#takeNew(rounded, size, owner);
+    this.#lent?.push({ offset, size: rounded });
+    return offset;
+  }
+
+  /**
+   * Lends the blocks that `work` allocates.
+   *
+   * @returns what `work` gave, and what gives the blocks back, to be called when no isolate uses them any more
+   */
+  lend<Result>(work: () => Result): { readonly result: Result; readonly giveBack: () => void } {
+    const outer = this.#lent;
+    const blocks: Block[] = this.#lent = [];
+    const giveBack = () => {
+      for (const { offset, size } of blocks.splice(0)) {
+        const free = this.#free.get(size) ?? [];
+        this.#free.set(size, free);
+        free.push(offset);
+      }
+    };
+    try {
+      return { result: work(), giveBack };
+    } catch (error) {
+      giveBack();
+      throw error;
+    } finally {
+      this.#lent = outer;
+    }
+  }
+
+  #takeNew(rounded: number, size: number, owner: string): number {
     const offset = Atomics.add(this.words, 0, rounded);
     if (offset + rounded > this.buffer.byteLength) {
+      Atomics.sub(this.words, 0, rounded);
       throw new VireoError(
         "internal",
         `Cannot give ${size} bytes of shared state to ${owner}: ${this.buffer.byteLength} bytes are used up`,

@@ -10,6 +10,7 @@ function device(id: string, options: DeviceDescriptor["options"] = {}): DeviceDe
     id,
     windows: [{ bus: "memory", base: 0x1_0000_0000, size: 0x1000 }],
     gsi: 5,
+    incarnation: 1,
     irqFd: 12,
     state: 4096,
     worker: 0,

@@ -73,6 +73,7 @@ export function place(plan: DevicePlan, context: RecordingContext): DeviceDescri
     id: plan.id,
     windows: plan.windows,
     gsi: typeof plan.gsi === "number" ? plan.gsi : -1,
+    incarnation: 1,
     irqFd: -1,
     state: plan.createState?.(context.state) ?? -1,
     worker: plan.back === "none" ? -1 : 0,

@@ -253,20 +253,6 @@ Deno.test(
 );
 
 Deno.test(
-  "Machine.close() ends a run in progress with kind `closed` (row 0.23)",
-  requirement("kvm"),
-  async () => {
-    for (let i = 0; i < 20; i++) {
-      const machine = await tinyMachine(tinyLoader(new Assembler().spin()));
-      const run = assertRejects(() => machine.run(), VireoError);
-      await new Promise((resolve) => setTimeout(resolve, i));
-      await machine.close();
-      assertEquals((await run).kind, "closed");
-    }
-  },
-);
-
-Deno.test(
   "buildMachine() leaks no descriptor and no memory in 1000 failures (row 0.11)",
   requirement("kvm"),
   async () => {

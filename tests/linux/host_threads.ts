@@ -6,16 +6,22 @@ export function vcpuThreads(): string[] {
 }
 
 /** Waits until no thread runs a vCPU any more; gives those that still do after 10 s. */
-export async function vcpuThreadsLeft(): Promise<string[]> {
+export function vcpuThreadsLeft(): Promise<string[]> {
+  return threadsLeft("vcpu_");
+}
+
+/** Waits until there is no thread whose name begins so; gives those that there still are after 10 s. */
+export async function threadsLeft(prefix: string): Promise<string[]> {
   const deadline = performance.now() + 10_000;
-  while (vcpuThreads().length > 0 && performance.now() < deadline) {
+  const left = () => threadNames().filter((name) => name.startsWith(prefix));
+  while (left().length > 0 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return vcpuThreads();
+  return left();
 }
 
 /** Names of all threads. */
-function threadNames(): string[] {
+export function threadNames(): string[] {
   return [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) => {
     try {
       return [Deno.readTextFileSync(`/proc/self/task/${name}/comm`).trim()];

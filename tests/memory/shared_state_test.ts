@@ -25,6 +25,28 @@ Deno.test("SharedState.allocate() names who finds no room", () => {
   assertStringIncludes(error.message, "128 bytes of shared state to serial0");
 });
 
+Deno.test("SharedState.lend() gives blocks to the next who wants their size, zeroed", () => {
+  const state = SharedState.create(1024);
+  const { result, giveBack } = state.lend(
+    () => [state.allocate(64, "a"), state.allocate(200, "b")],
+  );
+  const kept = state.allocate(64, "kept");
+  state.bytes(result[1] ?? 0, 200).fill(7);
+  giveBack();
+  giveBack();
+  assertEquals(state.allocate(256, "c"), result[1]);
+  assertEquals(state.allocate(1, "d"), result[0]);
+  assertEquals(state.allocate(1, "e"), kept + 64);
+  assert(state.bytes(result[1] ?? 0, 256).every((byte) => byte === 0));
+});
+
+Deno.test("SharedState.lend() takes back what work that fails had taken", () => {
+  const state = SharedState.create(256);
+  const greedy = () => state.lend(() => [state.allocate(64, "one"), state.allocate(1024, "more")]);
+  for (let i = 0; i < 10; i++) assertThrows(greedy, VireoError, "1024 bytes");
+  assertEquals([state.allocate(64, "a"), state.allocate(64, "b")], [64, 128]);
+});
+
 Deno.test("SharedState.attach() sees the state that another isolate made", () => {
   const made = SharedState.create(256);
   const offset = made.allocate(8, "test");

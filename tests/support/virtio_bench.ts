@@ -80,6 +80,7 @@ export class VirtioBench implements BackContext, FrontContext, Disposable {
       id: "bench0",
       windows: [],
       gsi: -1,
+      incarnation: 1,
       irqFd: -1,
       state: this.block.offset,
       worker: 0,

@@ -47,6 +47,7 @@ export class FrontRig implements FrontContext {
       id: "front0",
       windows: [],
       gsi: -1,
+      incarnation: 1,
       irqFd: -1,
       state: this.block.offset,
       worker: 0,

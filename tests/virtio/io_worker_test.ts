@@ -68,6 +68,7 @@ class WorkerRig implements AsyncDisposable {
       id: plan.id,
       windows: [],
       gsi: 5,
+      incarnation: 1,
       irqFd: this.#event().number,
       state: plan.createState?.(this.state) ?? -1,
       worker,
