@@ -8,27 +8,10 @@ import { errorText } from "../base/errors.ts";
 import { hostKvm } from "../kvm/host_kvm.ts";
 import { Kvm } from "../kvm/kvm.ts";
 import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
-import { readNamedText } from "../host/named_file.ts";
-import { ioUringAvailable } from "../storage/uring_file.ts";
+import { examineSystem, type Finding } from "./doctor_system.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
 import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
-import { print, printHelp, say } from "./say.ts";
-
-/** One thing that was looked at. */
-export interface Finding {
-  /** What: `KVM_CAP_IRQFD`. */
-  readonly name: string;
-  /** Whether it is there and as it should be. */
-  readonly ok: boolean;
-  /** Whether `run` fails without it. */
-  readonly needed: boolean;
-  /** What was found. */
-  readonly found: string;
-  /** What it is used for. */
-  readonly use: string;
-  /** What to do about it, where it is not ok. */
-  readonly remedy?: string;
-}
+import { hasColor, print, printHelp, say } from "./say.ts";
 
 /** What it can be told. */
 export interface DoctorOptions {
@@ -55,7 +38,8 @@ export function doctor(args: readonly string[]): Promise<number> {
     const findings = examineHost();
     const status = statusOfFindings(findings);
     const ok = status === EXIT.ok;
-    print(json ? `${JSON.stringify({ ok, findings }, null, 2)}\n` : findingsText(findings));
+    const text = () => findingsText(findings, hasColor(Deno.stdout));
+    print(json ? `${JSON.stringify({ ok, findings }, null, 2)}\n` : text());
     return Promise.resolve(status);
   } catch (error) {
     say(`vireo: ${errorText(error)}`);
@@ -79,6 +63,9 @@ const CAPABILITY_USES: Partial<Record<CapabilityName, string>> = {
   TSC_DEADLINE_TIMER: "the guest's timer",
   CHECK_EXTENSION_VM: "capabilities of one machine",
   IMMEDIATE_EXIT: "stopping a vCPU at any moment",
+  READONLY_MEM: "memory that the guest cannot write",
+  NR_MEMSLOTS: "pieces of RAM, at most so many",
+  MAX_VCPUS: "vCPUs, at most so many",
   GET_TSC_KHZ: "the clock's frequency, so that the guest measures nothing",
   BINARY_STATS_FD: "statistics of vCPUs",
 };
@@ -87,7 +74,7 @@ const NEWER_KERNEL = "use a Linux kernel of 4.20 or newer";
 
 /** Looks at everything. */
 export function examineHost(): readonly Finding[] {
-  return [...examineKvm(), ...examineRest()];
+  return [...examineKvm(), ...examineSystem()];
 }
 
 function examineKvm(): Finding[] {
@@ -100,6 +87,7 @@ function examineKvm(): Finding[] {
       examineKind(),
       ...examineCapabilities(kvm),
       examineWidth(kvm),
+      examineCreation(kvm),
     ];
   } catch (error) {
     const [found = "", remedy] = splitRemedy(errorText(error));
@@ -160,38 +148,16 @@ function examineWidth(kvm: Kvm): Finding {
   return { name: "address width", needed: false, ok: true, found, use: "how much RAM fits" };
 }
 
-function examineRest(): Finding[] {
-  const uring = ioUringAvailable();
-  const pages = freeHugePages();
-  return [
-    {
-      name: "io_uring",
-      needed: false,
-      ok: uring,
-      found: uring ? "available" : "missing",
-      use: "disks; without it each has a thread that blocks",
-      ...(uring
-        ? {}
-        : { remedy: "sysctl kernel.io_uring_disabled=0, or allow it in the container" }),
-    },
-    {
-      name: "huge pages",
-      needed: false,
-      ok: pages > 0,
-      found: `${pages} of 2 MiB free`,
-      use: "memory.hugepages",
-      ...(pages > 0 ? {} : { remedy: "sysctl vm.nr_hugepages=512 sets 1 GiB aside" }),
-    },
-  ];
-}
-
-function freeHugePages(): number {
-  const path = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+/** A machine with one vCPU, made and let go of: another hypervisor, or a limit of the container, shows here alone. */
+function examineCreation(kvm: Kvm): Finding {
+  const finding = { name: "a machine", needed: true, use: "every machine" };
   try {
-    return Number(readNamedText(path, 64));
-  } catch {
-    // A kernel without them has no such file.
-    return 0;
+    using vm = kvm.createVm();
+    using _vcpu = vm.createVcpu(0);
+    return { ...finding, ok: true, found: "can be made" };
+  } catch (error) {
+    const remedy = "stop other hypervisors, and see `dmesg | grep kvm`";
+    return { ...finding, ok: false, found: errorText(error), remedy };
   }
 }
 
@@ -200,14 +166,20 @@ export function statusOfFindings(findings: readonly Finding[]): number {
   return findings.some(({ ok, needed }) => needed && !ok) ? EXIT.kvm : EXIT.ok;
 }
 
+/** What stands before a finding, with and without colour. */
+const MARKS = {
+  ok: { plain: "ok  ", colored: "\x1b[32mok\x1b[0m  " },
+  fail: { plain: "FAIL", colored: "\x1b[1;31mFAIL\x1b[0m" },
+  absent: { plain: "    ", colored: "    " },
+} as const;
+
 /** A line for each finding, and one for the remedy where there is one. */
-export function findingsText(findings: readonly Finding[]): string {
+export function findingsText(findings: readonly Finding[], colored: boolean = false): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
   const lines = findings.map(({ name, ok, needed, found, use, remedy }) => {
-    const mark = ok ? "ok  " : needed ? "FAIL" : "    ";
-    const line = `${mark}  ${name.padEnd(width)}  ${found} (${
-      needed ? "needed" : "optional"
-    }: ${use})\n`;
+    const mark = MARKS[ok ? "ok" : needed ? "fail" : "absent"][colored ? "colored" : "plain"];
+    const why = `${needed ? "needed" : "optional"}: ${use}`;
+    const line = `${mark}  ${name.padEnd(width)}  ${found} (${why})\n`;
     return remedy === undefined ? line : `${line}${" ".repeat(width + 8)}→ ${remedy}\n`;
   });
   const ok = statusOfFindings(findings) === EXIT.ok;

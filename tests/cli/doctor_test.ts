@@ -1,13 +1,8 @@
 /** `vireo doctor`: what it says about this host, whatever it is. */
 
 import { assert, assertEquals } from "@std/assert";
-import {
-  doctorHelp,
-  examineHost,
-  type Finding,
-  findingsText,
-  statusOfFindings,
-} from "../../src/cli/doctor.ts";
+import { doctorHelp, examineHost, findingsText, statusOfFindings } from "../../src/cli/doctor.ts";
+import { examineDevice, type Finding } from "../../src/cli/doctor_system.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { REQUIRED_CAPABILITIES } from "../../src/kvm/capabilities.ts";
 import { hostKvm } from "../../src/kvm/host_kvm.ts";
@@ -50,3 +45,37 @@ Deno.test("findingsText() shows the remedy below its problem", () => {
   );
   assert(doctorHelp().includes("--json"));
 });
+
+Deno.test("findingsText() marks problems red where colours are wanted", () => {
+  const bad = { ...GOOD, ok: false };
+  assert(findingsText([bad], true).startsWith("\x1b[1;31mFAIL\x1b[0m  a"));
+});
+
+Deno.test(
+  "vireo doctor looks at all that a machine can use of this host",
+  requirement("kvm"),
+  () => {
+    const names = examineHost().map(({ name }) => name);
+    const all = [
+      "/dev/kvm",
+      "KVM API",
+      "virtualization",
+      "KVM_CAP_IRQFD",
+      "address width",
+      "a machine",
+    ];
+    const system = ["io_uring", "huge pages", "/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock"];
+    for (const name of [...all, ...system, "user namespaces"]) assert(names.includes(name), name);
+  },
+);
+
+Deno.test(
+  "examineDevice() says which module brings a device, or how to get rights on it",
+  requirement("ffi"),
+  () => {
+    const device = { module: "tun", use: "x" };
+    const missing = examineDevice({ ...device, path: "/nonexistent/tun" });
+    assertEquals([missing.ok, missing.remedy?.startsWith("modprobe tun")], [false, true]);
+    assertEquals(examineDevice({ ...device, path: "/dev/null" }).ok, true);
+  },
+);
