@@ -30,6 +30,8 @@ export const ENOSPC = 28;
 export const EPIPE = 32;
 export const ENOSYS = 38;
 export const EOPNOTSUPP = 95;
+export const ECONNABORTED = 103;
+export const ECONNREFUSED = 111;
 export const ENOTSOCK = 88;
 
 /** Flags of `open` (`asm-generic/fcntl.h`). */
@@ -228,6 +230,15 @@ export const RLIMIT_NOFILE = 7;
 
 /** `struct rlimit`. */
 export const Rlimit = struct({ rlim_cur: "u64", rlim_max: "u64" });
+
+/** `socket`'s domain, type and flags. */
+export const AF_UNIX = 1;
+export const SOCK_STREAM = 1;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+
+/** `struct sockaddr_un`. */
+export const SockaddrUn = struct({ sun_family: "u16", sun_path: ["u8", 108] });
 
 /** `send` and `recv` flags. */
 export const MSG_DONTWAIT = 0x40;

@@ -16,6 +16,7 @@ import type { Resources } from "../machine/resources.ts";
 import { Fd } from "../host/fd.ts";
 import { fileStatus } from "../host/file.ts";
 import { isFolder, readNamed } from "../host/named_file.ts";
+import { isStaleSocket } from "../host/unix_socket.ts";
 import { dirname } from "../std/path.ts";
 
 /** What the files are like. */
@@ -35,8 +36,8 @@ export function checkFiles(description: Description): FileCheck {
     ...attempt("kernel.initrd", kernel.initrd, "a file", checkReadable),
     ...disks.mistakes,
     ...attempt("memory.path", memory.path, "a file of its own", checkWritable),
-    ...attempt("console.path", console.path, "a file", checkWritable),
-    ...attempt("serial.path", serial.path, "a file", checkWritable),
+    ...checkBackend("console", console),
+    ...checkBackend("serial", serial),
     ...attempt("rng.source", source, "a character device, a FIFO or a file", checkEntropy),
     ...attempt("log.file", log.file, "a file", checkWritable),
   ];
@@ -60,6 +61,19 @@ function attempt(
       : errorText(error).replace(`${found}: `, "");
     return [{ key: found, value: JSON.stringify(path), problem, allowed }];
   }
+}
+
+function checkBackend(table: string, { backend, path }: Description["serial"]): Mistake[] {
+  return backend === "unix"
+    ? attempt(`${table}.path`, path, "a socket of its own", checkSocket)
+    : attempt(`${table}.path`, path, "a file", checkWritable);
+}
+
+/** Looks whether it can be made, or the one that is there be replaced. */
+function checkSocket(path: string): void {
+  isStaleSocket(path);
+  const folder = dirname(path);
+  if (!isFolder(folder)) throw new TypeError(`"${folder}" is no folder`);
 }
 
 function checkKernel(path: string): void {

@@ -119,7 +119,8 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   await using machine = await buildMachine(config, { loader, resources, owner });
   terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
-    const end = endOf(await machine.run({ signal: stop.signal, onAbort: "throw" }));
+    const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
+    const end = endOf(outcome, new TextDecoder().decode(machine.serialLog()));
     if (end.kind === "crashed") showKernelLog(run, machine);
     return end;
   } catch (error) {
@@ -130,12 +131,24 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   }
 }
 
-/** What an outcome is for the description: nobody tells us here whether the guest's init was up. */
-export function endOf({ reason, text }: Pick<Outcome, "reason" | "text">): GuestEnd {
+/**
+ * What an outcome is for the description. Nobody tells us here whether the guest's init was up, and a kernel that panics before the
+ * driver of pvpanic is there just resets: what it has said last tells the two apart.
+ *
+ * @param serialLog what it has written to its serial port
+ */
+export function endOf(
+  { reason, text }: Pick<Outcome, "reason" | "text">,
+  serialLog = "",
+): GuestEnd {
   switch (reason) {
     case "powered-off":
-    case "reboot":
       return { kind: reason };
+    case "reboot": {
+      const panic = serialLog.slice(-PANIC_REPORT).match(PANIC)?.[1];
+      if (panic === undefined) return { kind: reason };
+      return { kind: "crashed", text: `The guest's kernel panicked and reset: ${panic}` };
+    }
     case "crashed":
     case "halted":
     case "debug-exit":
@@ -149,6 +162,9 @@ export function endOf({ reason, text }: Pick<Outcome, "reason" | "text">): Guest
   }
 }
 
+/** Most characters that Linux writes about a panic before it resets. */
+const PANIC_REPORT = 16384;
+const PANIC = /Kernel panic - not syncing: ([^\r\n]*)/;
 const LOG_LINES = 200;
 
 /** Where the serial port is kept for this moment alone, its last lines. */

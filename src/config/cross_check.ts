@@ -123,15 +123,28 @@ function disks({ disk }: Description): Found[] {
   return found;
 }
 
+/** What `sockaddr_un` has room for besides its NUL. */
+const SOCKET_PATH_MAX = 107;
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
 function backends({ console, serial }: Description): Found[] {
   const found: Found[] = [];
   for (const [table, { backend, path }] of Object.entries({ console, serial })) {
-    if ((backend === "file") === (path !== undefined)) continue;
+    const key = `${table}.path`;
+    const from = [`${table}.backend`];
+    if (backend === "unix" && path !== undefined && byteLength(path) > SOCKET_PATH_MAX) {
+      const problem = `A socket's path has at most ${SOCKET_PATH_MAX} bytes, and "${path}" more`;
+      found.push({ key, problem, allowed: "a shorter path", from });
+    }
+    if ((backend === "file" || backend === "unix") === (path !== undefined)) continue;
     const problem = path === undefined
-      ? 'It is missing for the backend "file"'
+      ? `It is missing for the backend "${backend}"`
       : `The backend "${backend}" has no path`;
-    const allowed = path === undefined ? "a path" : `a path with backend = "file" only`;
-    found.push({ key: `${table}.path`, problem, allowed, from: [`${table}.backend`] });
+    const allowed = path === undefined ? "a path" : `a path with backend = "file" or "unix" only`;
+    found.push({ key, problem, allowed, from });
   }
   if (console.backend === "stdio" && serial.backend === "stdio") {
     found.push({

@@ -8,7 +8,7 @@ import type { CpuFeatureName } from "./cpu_features.ts";
 import type { DiskCache } from "./machine_config.ts";
 
 /** Where a serial port or console is connected to. */
-export type ConsoleBackend = "stdio" | "pty" | "file" | "none";
+export type ConsoleBackend = "stdio" | "pty" | "file" | "unix" | "none";
 /** The same for the serial port, whose output may also be kept alone, for the case of a crash. */
 export type SerialBackend = "log" | ConsoleBackend;
 /** What happens when a guest ends in one of its ways. */

@@ -72,6 +72,8 @@ export interface ConsoleConfig {
   readonly input: number;
   /** Descriptor that the guest's output is written to, or -1. */
   readonly output: number;
+  /** Instead of both, a listening socket whose clients are served one after another; absent for none. */
+  readonly listener?: number;
   /** Whether Ctrl-A is a prefix: x quits, h helps. */
   readonly escape: boolean;
   /** Width in characters. */
@@ -98,6 +100,8 @@ export interface SerialConfig {
   readonly input: number;
   /** Descriptor that its output is written to as well, or -1. */
   readonly output: number;
+  /** Instead of both, a listening socket whose clients are served one after another; absent for none. */
+  readonly listener?: number;
 }
 
 /** What an entropy device gives; the host kernel's random bytes, as many as are wanted, where absent. */

@@ -37,7 +37,7 @@ export interface KeyRow {
 }
 
 const ACTIONS = ["exit", "restart"] as const;
-const CONSOLES = ["stdio", "pty", "file", "none"] as const;
+const CONSOLES = ["stdio", "pty", "file", "unix", "none"] as const;
 const SECTOR = 512;
 const PAGE = 4096;
 
@@ -262,12 +262,12 @@ export const KEYS: readonly KeyRow[] = [
     choices: CONSOLES,
     initial: "stdio",
     help: "Where the console (hvc0) is: on Vireo's terminal, on a pseudo-terminal of its own, in " +
-      "a file, or nowhere.",
+      "a file, behind a Unix socket that Vireo listens on, for one client after another, or nowhere.",
   },
   {
     path: "console.path",
     type: "path",
-    help: 'The file of backend "file", emptied at the start.',
+    help: 'The file of backend "file", emptied at the start, or the socket of backend "unix".',
   },
   {
     path: "serial.backend",
@@ -280,7 +280,7 @@ export const KEYS: readonly KeyRow[] = [
   {
     path: "serial.path",
     type: "path",
-    help: 'The file of backend "file", emptied at the start.',
+    help: 'The file of backend "file", emptied at the start, or the socket of backend "unix".',
   },
   {
     path: "rng.source",

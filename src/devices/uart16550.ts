@@ -69,17 +69,19 @@ export interface UartOptions {
   readonly input: number;
   /** Borrowed descriptor that output is written to besides being kept, or -1. */
   readonly output: number;
+  /** Borrowed socket whose clients are input and output instead, or -1, as where absent. */
+  readonly listener?: number;
   /** Bytes of output that are kept, a power of two; {@linkcode UART_LOG_SIZE} where absent. */
   readonly logSize?: number;
 }
 
 /** A UART for the machine's builder. It has a back only where there is input or output. */
 export function uart16550(options: UartOptions): DevicePlan {
-  const { id, port, gsi, input, output, logSize = UART_LOG_SIZE } = options;
+  const { id, port, gsi, input, output, listener = -1, logSize = UART_LOG_SIZE } = options;
   if (logSize < 1 || 2 ** Math.round(Math.log2(logSize)) !== logSize) {
     throw new VireoError("range", `Cannot keep ${logSize} bytes of ${id}: give a power of two`);
   }
-  const connected = input >= 0 || output >= 0;
+  const connected = input >= 0 || output >= 0 || listener >= 0;
   return {
     kind: "uart16550",
     id,
@@ -88,7 +90,7 @@ export function uart16550(options: UartOptions): DevicePlan {
     createState: (state) => state.allocate(UART_LOG_OFFSET + logSize, id),
     events: connected ? ["notify"] : [],
     doorbells: [],
-    fds: { input, output },
+    fds: { input, output, listener },
     options: { logSize },
     back: connected ? "shared" : "none",
   };
@@ -121,7 +123,8 @@ export class Uart16550 extends ByteDevice {
     this.#irq = context.irqLine(descriptor);
     const logSize = Number(descriptor.options["logSize"]);
     this.#uart = new UartBlock(context.state, descriptor.state, logSize);
-    this.#hasOutput = descriptor.fds["output"] !== undefined;
+    const { output, listener } = descriptor.fds;
+    this.#hasOutput = output !== undefined || listener !== undefined;
   }
 
   override readByte(offset: number): number {

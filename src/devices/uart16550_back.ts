@@ -9,6 +9,7 @@ import { UART_IER_RDI } from "../abi/devices.ts";
 import { errnoText } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { IrqLine } from "../bus/irq_line.ts";
+import { ClientServer } from "../host/client_server.ts";
 import { EventFd } from "../host/fd.ts";
 import { SharedStream } from "../host/tty.ts";
 import type { Back, BackContext } from "./back.ts";
@@ -33,6 +34,7 @@ export class Uart16550Back implements Back {
   readonly #uart: UartBlock;
   readonly #notify: EventFd;
   readonly #chunk = new Uint8Array(CHUNK);
+  #server: ClientServer | undefined;
   #input: SharedStream | undefined;
   #output: SharedStream | undefined;
   #outputWaits = false;
@@ -40,7 +42,8 @@ export class Uart16550Back implements Back {
   #active = false;
 
   /**
-   * @param descriptor of kind `uart16550` with the event `notify`
+   * @param descriptor of kind `uart16550` with the event `notify`; its `listener` is a socket whose clients take the place of
+   * `input` and `output`
    * @param context of the I/O worker
    */
   constructor(descriptor: DeviceDescriptor, context: BackContext) {
@@ -59,6 +62,8 @@ export class Uart16550Back implements Back {
       this.#notify.read();
       this.#move();
     });
+    const { listener } = this.#descriptor.fds;
+    if (listener !== undefined) this.#server ??= this.#serve(listener);
     this.resume();
   }
 
@@ -93,12 +98,12 @@ export class Uart16550Back implements Back {
   /** Writes out what it can without waiting, so that a machine's last words are seen. */
   close(): void {
     this.#moveOutput(this.#uart.log.length);
+    this.#server?.[Symbol.dispose]();
+    this.#server = undefined;
     this.drain();
     this.#context.loop.remove(this.#notify.number);
-    this.#input?.[Symbol.dispose]();
-    this.#output?.[Symbol.dispose]();
-    this.#input = undefined;
-    this.#output = undefined;
+    this.#dropInput();
+    this.#dropOutput();
   }
 
   /** The front has something to write out, or there is room again for input. */
@@ -115,7 +120,7 @@ export class Uart16550Back implements Back {
       const result = this.#output.write(this.#chunk, count);
       if (result === -EAGAIN) break;
       if (result >= 0) this.#advance(result);
-      else if (result !== -EINTR) this.#closeOutput(result);
+      else if (result !== -EINTR) this.#loseOutput(result);
     }
     this.#waitForOutput(true);
   }
@@ -144,12 +149,37 @@ export class Uart16550Back implements Back {
     this.#uart.lock.release();
   }
 
-  #closeOutput(result: number): void {
-    this.#waitForOutput(false);
-    this.#output?.[Symbol.dispose]();
-    this.#output = undefined;
+  #serve(listener: number): ClientServer {
+    return new ClientServer(this.#context.loop, listener, {
+      connected: (client) => {
+        this.#input = SharedStream.of(client);
+        this.#output = SharedStream.of(client);
+        this.#move();
+      },
+      failed: (errno) => {
+        this.#context.warn(this.#descriptor, `Cannot take clients any more: ${errnoText(errno)}`);
+      },
+    });
+  }
+
+  /** What the log keeps meanwhile is for the next one. */
+  #clientGone(server: ClientServer): void {
+    this.#dropInput();
+    this.#dropOutput();
+    server.next();
+  }
+
+  #loseOutput(result: number): void {
+    if (this.#server !== undefined) return this.#clientGone(this.#server);
+    this.#dropOutput();
     const reason = errnoText(-result);
     this.#context.warn(this.#descriptor, `Cannot write serial output any more: ${reason}`);
+  }
+
+  /** At the input's end the guest sees a line on which nothing more comes. */
+  #endInput(): void {
+    if (this.#server !== undefined) this.#clientGone(this.#server);
+    else this.#dropInput();
   }
 
   #moveInput(): void {
@@ -158,7 +188,7 @@ export class Uart16550Back implements Back {
     if (room === 0) return this.#waitForInput(false);
     const result = this.#input.read(this.#chunk.subarray(0, room));
     if (result > 0) this.#feed(result);
-    else if (result !== -EAGAIN && result !== -EINTR) this.#closeInput();
+    else if (result !== -EAGAIN && result !== -EINTR) this.#endInput();
   }
 
   /** How much the guest can take, and says that the back sleeps where that is nothing. */
@@ -178,11 +208,16 @@ export class Uart16550Back implements Back {
     if (pulse) this.#irq.trigger();
   }
 
-  /** At the input's end the guest sees a line on which nothing more comes. */
-  #closeInput(): void {
+  #dropInput(): void {
     this.#waitForInput(false);
     this.#input?.[Symbol.dispose]();
     this.#input = undefined;
+  }
+
+  #dropOutput(): void {
+    this.#waitForOutput(false);
+    this.#output?.[Symbol.dispose]();
+    this.#output = undefined;
   }
 
   /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */

@@ -35,7 +35,7 @@ import {
   pollingCalls,
   randomCalls,
   readingCalls,
-  socketCalls,
+  streamCalls,
   vectorCalls,
   writingCalls,
 } from "./libc.ts";
@@ -109,14 +109,14 @@ export function pwrite(fd: number, bytes: Bytes, offset: number): number {
 
 /** Receives from a socket without waiting, whatever the mode of its open file. */
 export function receive(fd: number, bytes: Bytes, length: number = bytes.length): number {
-  const calls = socketCalls();
+  const calls = streamCalls();
   const result = calls.recv(fd, bytes, Math.min(length, bytes.length), MSG_DONTWAIT);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
 /** Sends to a socket without waiting, whatever the mode of its open file. */
 export function send(fd: number, bytes: Bytes, length: number = bytes.length): number {
-  const calls = socketCalls();
+  const calls = streamCalls();
   const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
   const result = calls.send(fd, bytes, Math.min(length, bytes.length), flags);
   return result < 0 ? -(errno[0] ?? 0) : result;

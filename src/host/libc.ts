@@ -169,6 +169,21 @@ const RANDOM = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const SOCKETS = {
+  // int socket(int domain, int type, int protocol)
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int fchmod(int fd, mode_t mode)
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // int bind(int fd, const struct sockaddr *address, socklen_t length)
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int listen(int fd, int backlog)
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  // int connect(int fd, const struct sockaddr *address, socklen_t length)
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const STREAMS = {
+  // int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+  accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
   // ssize_t recv(int fd, void *buf, size_t length, int flags)
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   // ssize_t send(int fd, const void *buf, size_t length, int flags)
@@ -270,8 +285,10 @@ export const affinityCalls: Opener<typeof AFFINITY> = lazily(AFFINITY);
 export const kickCalls: Opener<typeof KICKS> = lazily(KICKS);
 /** `getrandom`. */
 export const randomCalls: Opener<typeof RANDOM> = lazily(RANDOM);
-/** `send` and `recv`. */
+/** What makes sockets. */
 export const socketCalls: Opener<typeof SOCKETS> = lazily(SOCKETS);
+/** `send`, `recv` and `accept4`. */
+export const streamCalls: Opener<typeof STREAMS> = lazily(STREAMS);
 /** `io_uring`'s three system calls. */
 export const ioUringCalls: Opener<typeof IO_URING> = lazily(IO_URING);
 

@@ -10,6 +10,7 @@ import type { Description, SerialBackend } from "../config/description.ts";
 import type { Backends } from "../config/machine_of.ts";
 import { Fd } from "../host/fd.ts";
 import { Pty } from "../host/pty.ts";
+import { UnixListener } from "../host/unix_socket.ts";
 
 /** Opened backends; what was opened is closed on dispose. */
 export interface OpenBackends extends Backends, Disposable {
@@ -29,6 +30,7 @@ export interface TerminalView {
 interface Ends {
   readonly input: number;
   readonly output: number;
+  readonly listener?: number;
 }
 
 const NONE: Ends = { input: -1, output: -1 };
@@ -54,6 +56,8 @@ export function openBackends(
         return STDIO;
       case "file":
         return { input: -1, output: stack.use(openOutput(key, path ?? "")).number };
+      case "unix":
+        return { ...NONE, listener: stack.use(openListener(key, path ?? "")).fd.number };
       case "pty": {
         const pty = stack.use(Pty.open());
         ptys[key] = pty.path;
@@ -75,6 +79,14 @@ export function openBackends(
     ptys,
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+function openListener(key: string, path: string): UnixListener {
+  try {
+    return UnixListener.open(path);
+  } catch (error) {
+    throw new ConfigError(`${key}.path`, errorText(error), { cause: error });
+  }
 }
 
 function openOutput(key: string, path: string): Fd {

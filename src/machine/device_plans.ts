@@ -83,12 +83,14 @@ function virtioPlans(
   ];
 }
 
-function consolePlan({ input, output, escape, columns, rows }: ConsoleConfig): DevicePlan {
+function consolePlan(
+  { input, output, listener = -1, escape, columns, rows }: ConsoleConfig,
+): DevicePlan {
   return virtioMmioPlan({
     id: CONSOLE_ID,
     device: "console",
     spec: consoleSpec({ columns, rows }),
-    fds: { input, output },
+    fds: { input, output, listener },
     options: { escape },
   });
 }

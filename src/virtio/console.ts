@@ -4,7 +4,8 @@
  * Linux spins with interrupts off until a buffer that it has sent comes back, so output never waits for the host: it goes into
  * a bounded ring, and what does not fit while nobody reads is dropped and counted. Input waits: it is read from the host only
  * while the guest has buffers for it. Keys do not: Ctrl-A is ours also before there is a driver and when the guest hangs, so with
- * an escape key input is always read, kept in a ring, and dropped where that is full.
+ * an escape key input is always read, kept in a ring, and dropped where that is full. A socket's clients are read ahead as far as the
+ * ring has room, so that it shows when one is gone.
  *
  * @module
  */
@@ -18,6 +19,7 @@ import {
 import { errnoText } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { TERMINAL_HELP, type TerminalCommand, TerminalEscape } from "../devices/terminal_escape.ts";
+import { ClientServer } from "../host/client_server.ts";
 import { SharedStream } from "../host/tty.ts";
 import { ByteRing } from "./byte_ring.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
@@ -31,6 +33,9 @@ const TRANSMIT = 1;
 
 /** Bytes of output that wait for the host at most. */
 export const CONSOLE_RING_SIZE: number = 2 ** 20;
+
+/** Bytes of output that are kept for the next client while there is none: the newest. */
+export const CONSOLE_KEPT_SIZE: number = 2 ** 16;
 
 /** Keys that wait for the guest at most. */
 const KEYS_SIZE = 2 ** 16;
@@ -68,8 +73,9 @@ export function consoleSizeBytes(size: ConsoleSize): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The terminal's device. Descriptors: `input` and `output`, both borrowed, either may be absent. Options: `escape`, whether
- * Ctrl-A is a prefix; Ctrl-A x then posts `{ key: "quit" }`.
+ * The terminal's device. Descriptors: `input` and `output`, both borrowed, either may be absent, or instead of them `listener`, a
+ * socket whose clients are served one after another. Options: `escape`, whether Ctrl-A is a prefix; Ctrl-A x then posts
+ * `{ key: "quit" }`.
  */
 export class Console implements VirtioDevice {
   /** Bytes of output that were thrown away since nobody read. */
@@ -79,10 +85,13 @@ export class Console implements VirtioDevice {
   readonly #ring = new ByteRing(CONSOLE_RING_SIZE);
   readonly #bytes = new Uint8Array(READ_SIZE);
   readonly #escape: TerminalEscape | undefined;
-  /** Keys for the guest; used with an escape key alone. */
+  /** Keys for the guest; used where input is read ahead. */
   readonly #keys = new ByteRing(KEYS_SIZE);
+  readonly #server: ClientServer | undefined;
   #input: SharedStream | undefined;
   #output: SharedStream | undefined;
+  /** Input is read before the guest has buffers for it. */
+  readonly #readsAhead: boolean;
   #sizeTold = false;
   #inputWaits = false;
   #outputWaits = false;
@@ -98,6 +107,9 @@ export class Console implements VirtioDevice {
     const { fds, options } = context.descriptor;
     this.#input = streamOf(fds["input"]);
     this.#output = streamOf(fds["output"]);
+    const { listener } = fds;
+    if (listener !== undefined) this.#server = this.#serve(listener);
+    this.#readsAhead = options["escape"] === true || listener !== undefined;
     if (options["escape"] === true) {
       this.#escape = new TerminalEscape((command) => this.#command(command));
       this.#waitForInput(true);
@@ -124,6 +136,7 @@ export class Console implements VirtioDevice {
   /** Writes out what it can without waiting, and lets go of its streams. */
   close(): void {
     this.#flush();
+    this.#server?.[Symbol.dispose]();
     this.#closeInput();
     this.#closeOutput();
   }
@@ -137,6 +150,7 @@ export class Console implements VirtioDevice {
     while (queue.pop(this.#chain)) {
       if (!this.#sizeTold) this.#tellSize();
       if (this.#output !== undefined) this.#keep();
+      else if (this.#server !== undefined) this.#keepNewest();
       queue.pushUsed(this.#chain.head, 0);
     }
     if (!this.#outputWaits) this.#flush();
@@ -167,6 +181,33 @@ export class Console implements VirtioDevice {
     this.#context.warn(`Dropped ${this.dropped} bytes of output so far: nobody reads it`);
   }
 
+  /** What nobody is there for is kept in place of what was before it. */
+  #keepNewest(): void {
+    const over = this.#ring.length + this.#chain.readableLength - CONSOLE_KEPT_SIZE;
+    if (over > 0) this.#ring.drop(Math.min(over, this.#ring.length));
+    this.#keep();
+  }
+
+  #serve(listener: number): ClientServer {
+    return new ClientServer(this.#context.loop, listener, {
+      connected: (client) => {
+        this.#input = SharedStream.of(client);
+        this.#output = SharedStream.of(client);
+        this.#flush();
+        this.#waitForInput(true);
+      },
+      failed: (errno) => {
+        this.#context.warn(`Cannot take clients any more: ${errnoText(errno)}`);
+      },
+    });
+  }
+
+  #clientGone(server: ClientServer): void {
+    this.#closeInput();
+    this.#closeOutput();
+    server.next();
+  }
+
   #flush(): void {
     while (this.#output !== undefined && this.#ring.length > 0) {
       const result = this.#output.write(this.#ring.peek(CONSOLE_RING_SIZE));
@@ -178,6 +219,7 @@ export class Console implements VirtioDevice {
   }
 
   #loseOutput(result: number): void {
+    if (this.#server !== undefined) return this.#clientGone(this.#server);
     this.#closeOutput();
     this.#ring.clear();
     this.#context.warn(`Cannot write output any more, it is dropped: ${errnoText(-result)}`);
@@ -203,7 +245,7 @@ export class Console implements VirtioDevice {
   #read(limit: number): number {
     if (limit === 0) return 0;
     const bytes = limit < READ_SIZE ? this.#bytes.subarray(0, limit) : this.#bytes;
-    return this.#escape === undefined ? this.#readInput(bytes) : this.#takeKeys(bytes);
+    return this.#readsAhead ? this.#takeKeys(bytes) : this.#readInput(bytes);
   }
 
   #readInput(bytes: Uint8Array<ArrayBuffer>): number {
@@ -212,8 +254,13 @@ export class Console implements VirtioDevice {
     if (result === -EAGAIN) return -1;
     if (result === -EINTR) return 0;
     // A terminal that has hung up gives EIO; whatever it is, there is nothing more to come.
-    if (result <= 0) this.#closeInput();
+    if (result <= 0) this.#endInput();
     return Math.max(0, result);
+  }
+
+  #endInput(): void {
+    if (this.#server !== undefined) this.#clientGone(this.#server);
+    else this.#closeInput();
   }
 
   #takeKeys(bytes: Uint8Array<ArrayBuffer>): number {
@@ -221,12 +268,16 @@ export class Console implements VirtioDevice {
     if (keys.length === 0) return -1;
     bytes.set(keys);
     this.#keys.drop(keys.length);
+    this.#waitForInput(true);
     return keys.length;
   }
 
   /** Sorts what was typed into commands for us and keys for the guest. */
   #sortKeys(): void {
-    const count = this.#readInput(this.#bytes);
+    const room = this.#escape === undefined ? Math.min(this.#keys.free, READ_SIZE) : READ_SIZE;
+    // The rest is for when the guest has taken some.
+    if (room === 0) return this.#waitForInput(false);
+    const count = this.#readInput(this.#bytes.subarray(0, room));
     if (count <= 0) return;
     const kept = this.#escape?.filter(this.#bytes, count) ?? count;
     this.#keys.push(this.#bytes.subarray(0, kept));
@@ -256,12 +307,12 @@ export class Console implements VirtioDevice {
 
   /** Leaves input with the host, unless some of it may be for us. */
   #leaveInput(): void {
-    if (this.#escape === undefined) this.#waitForInput(false);
+    if (!this.#readsAhead) this.#waitForInput(false);
   }
 
   #inputReady(): void {
-    if (this.#escape === undefined) this.#context.process(RECEIVE);
-    else this.#sortKeys();
+    if (this.#readsAhead) this.#sortKeys();
+    else this.#context.process(RECEIVE);
   }
 
   #waitForOutput(wanted: boolean): void {

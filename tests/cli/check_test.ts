@@ -1,6 +1,6 @@
 /** `vireo check`: what it prints and what it refuses, without any KVM. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { checkHelp, checkMachine, machineText } from "../../src/cli/check.ts";
 import { MACHINE_OPTIONS, splitFile } from "../../src/config/machine_options.ts";
 import { parseOptions } from "../../src/config/options.ts";
@@ -115,6 +115,23 @@ Deno.test("vireo check changes and keeps no file", requirement("ffi"), () => {
     ]);
   });
 });
+
+Deno.test(
+  "vireo check says when a socket cannot be made, and makes none",
+  requirement("ffi"),
+  () => {
+    const keys =
+      '[console]\nbackend = "unix"\npath = "con"\n[serial]\nbackend = "unix"\npath = "no/ser"\n';
+    inFolder(`[kernel]\npath = "vmlinuz"\n${keys}`, (folder) => {
+      assertMatch(mistakesOf(folder).join("\n"), /^vm\.toml:8: serial\.path: [^\n]*$/);
+      Deno.writeTextFileSync(`${folder}/con`, "");
+      assertMatch(
+        mistakesOf(folder)[0] ?? "",
+        /^vm\.toml:5: console\.path: .*con" is there and no socket/,
+      );
+    });
+  },
+);
 
 Deno.test(
   "vireo check says when there are more devices than interrupts",

@@ -1,7 +1,7 @@
 /** `vireo run`: its options, its backends and what an end means. Guests are run by the tests of Linux. */
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { VireoError } from "../../src/base/errors.ts";
+import { ConfigError, VireoError } from "../../src/base/errors.ts";
 import { openBackends } from "../../src/library/backends.ts";
 import { requireFit, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
@@ -44,6 +44,31 @@ Deno.test("openBackends() opens files and pseudo-terminals", requirement("ffi"),
     Deno.removeSync(path);
   }
 });
+
+Deno.test(
+  "openBackends() listens on a Unix socket, and names the key of one that is taken",
+  requirement("ffi"),
+  () => {
+    const folder = Deno.makeTempDirSync({ prefix: "vireo-socket-" });
+    try {
+      const given = { console: { backend: "unix", path: `${folder}/console` } };
+      const description = describe({ ...KERNEL, ...given });
+      {
+        using backends = openBackends(description, undefined);
+        assertEquals([backends.console?.input, backends.console?.output], [-1, -1]);
+        assert((backends.console?.listener ?? -1) >= 0);
+        assertThrows(
+          () => openBackends(description, undefined),
+          ConfigError,
+          `console.path: Another program listens on "${folder}/console"; stop that, or name another`,
+        );
+      }
+      assertEquals([...Deno.readDirSync(folder)], []);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  },
+);
 
 Deno.test("RunLog writes what its level includes, with time and name", requirement("ffi"), () => {
   const file = Deno.makeTempFileSync({ prefix: "vireo-log-" });
@@ -90,6 +115,13 @@ Deno.test("statusOfRun() gives each end the status of the help", () => {
 Deno.test("endOf() takes a halted guest for a crashed one", () => {
   assertEquals(endOf({ reason: "halted", text: "x" }), { kind: "crashed", text: "x" });
   assertEquals(endOf({ reason: "reboot", text: "x" }), { kind: "reboot" });
+  const log = "[ 1.0] Kernel panic - not syncing: VFS: no root\r\n[ 1.0] CPU: 0\r\n";
+  assertEquals(endOf({ reason: "reboot", text: "x" }, log), {
+    kind: "crashed",
+    text: "The guest's kernel panicked and reset: VFS: no root",
+  });
+  assertEquals(endOf({ reason: "reboot", text: "x" }, log + "-".repeat(16384)).kind, "reboot");
+  assertEquals(endOf({ reason: "powered-off", text: "x" }, log).kind, "powered-off");
   assertEquals(sentenceOf({ kind: "crashed", text: "The guest halted" }), "The guest halted");
 });
 

@@ -251,6 +251,17 @@ Deno.test("KEYS has each key once, and defaults that are allowed", () => {
   }
 });
 
+Deno.test("describe() wants a path of at most 107 bytes for a Unix socket", () => {
+  const path = "/".padEnd(107, "x");
+  assertEquals(describe({ ...KERNEL, serial: { backend: "unix", path } }).serial.path, path);
+  for (const table of ["console", "serial"]) {
+    const long = mistakeOf({ [table]: { backend: "unix", path: `${path}x` } });
+    assert(long.startsWith(`${table}.path: A socket's path has at most 107 bytes`), long);
+    const none = mistakeOf({ [table]: { backend: "unix" } });
+    assert(none.startsWith(`${table}.path: It is missing for the backend "unix"`), none);
+  }
+});
+
 Deno.test("describe() takes words and paths for the source of entropy (row 2.31)", () => {
   const rng = (rng: object) => describe({ ...KERNEL, rng }).rng;
   assertEquals(rng({}), { source: "getrandom", period: 1000 });

@@ -5,8 +5,10 @@ import { Uart16550, uart16550 } from "../../src/devices/uart16550.ts";
 import { Uart16550Back } from "../../src/devices/uart16550_back.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { write } from "../../src/host/file.ts";
+import { UnixListener } from "../../src/host/unix_socket.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { libcRequirement } from "../support/libc.ts";
+import { turnUntil, UnixClient } from "../support/unix_client.ts";
 import { BackRig, TestPipe } from "./back_fixture.ts";
 import { place, RecordingContext } from "./chip_fixture.ts";
 
@@ -21,8 +23,10 @@ class Fixture implements Disposable {
   readonly uart: Uart16550;
   readonly back: Uart16550Back;
 
-  constructor(fds: { readonly input?: number; readonly output?: number }) {
-    const { input = -1, output = -1 } = fds;
+  constructor(
+    fds: { readonly input?: number; readonly output?: number; readonly listener?: number },
+  ) {
+    const { input = -1, output = -1, listener = -1 } = fds;
     const plan = uart16550({
       id: "serial0",
       port: 0x3f8,
@@ -30,6 +34,7 @@ class Fixture implements Disposable {
       logSize: LOG_SIZE,
       input,
       output,
+      listener,
     });
     const descriptor = this.rig.connect(place(plan, this.context));
     this.uart = new Uart16550(descriptor, this.context);
@@ -64,6 +69,38 @@ Deno.test("Uart16550Back writes out what the guest sends", NEEDS, () => {
   uart.rig.settle();
   assertEquals(pipe.drain(), "second\n");
 });
+
+Deno.test(
+  "Uart16550Back behind a socket serves one client after another, and keeps the newest output",
+  NEEDS,
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "vireo-serial-" });
+    using _folder = { [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
+    const path = `${folder}/serial`;
+    using listener = UnixListener.open(path);
+    using uart = new Fixture({ listener: listener.fd.number });
+    const until = (isSo: () => boolean) => turnUntil(isSo, () => uart.rig.settle(1));
+    uart.send(`${"-".repeat(2 * LOG_SIZE)}before`);
+    {
+      using client = await UnixClient.connect(path);
+      await until(() => client.text.endsWith("before"));
+      assertEquals(client.text.length, LOG_SIZE);
+      uart.send(", and now");
+      await until(() => client.text.endsWith("before, and now"));
+      await client.send("typed");
+      await until(() => (uart.uart.read(UART_LSR, 1) & UART_LSR_DR) !== 0);
+      assertEquals(uart.receive(), "typed");
+    }
+    uart.rig.settle();
+    uart.send("between");
+    using next = await UnixClient.connect(path);
+    await until(() => next.text !== "");
+    assertEquals(next.text, "between");
+    await next.send("again");
+    await until(() => (uart.uart.read(UART_LSR, 1) & UART_LSR_DR) !== 0);
+    assertEquals(uart.receive(), "again");
+  },
+);
 
 Deno.test("Uart16550Back writes out what was sent before it came up", NEEDS, () => {
   using pipe = new TestPipe();

@@ -7,9 +7,12 @@ import {
 } from "../../src/abi/virtio.ts";
 import { VIRTIO_CONSOLE_F_MULTIPORT, VIRTIO_CONSOLE_F_SIZE } from "../../src/abi/virtio_devices.ts";
 import { Fd } from "../../src/host/fd.ts";
+import { openAllGroups } from "../../src/host/libc.ts";
+import { UnixListener } from "../../src/host/unix_socket.ts";
 import { TERMINAL_HELP } from "../../src/devices/terminal_escape.ts";
 import {
   Console,
+  CONSOLE_KEPT_SIZE,
   CONSOLE_RING_SIZE,
   consoleSizeBytes,
   consoleSpec,
@@ -17,25 +20,30 @@ import {
 import type { DriverQueue } from "../support/driver.ts";
 import { Fifo, PIPE_SIZE } from "../support/fifo.ts";
 import { requirement } from "../support/require.ts";
+import { turnUntil, UnixClient } from "../support/unix_client.ts";
 import { VirtioBench } from "../support/virtio_bench.ts";
 
 const NEEDS = requirement("ffi");
+if (!NEEDS.ignore) openAllGroups();
 const RECEIVE = 0;
 const TRANSMIT = 1;
 
 interface Streams {
   readonly input?: number;
   readonly output?: number;
+  readonly listener?: number;
   readonly escape?: boolean;
   /** Whether there is a driver from the start. */
   readonly driver?: boolean;
 }
 
-function open({ input = -1, output = -1, escape = false, driver = true }: Streams): VirtioBench {
+function open(
+  { input = -1, output = -1, listener, escape = false, driver = true }: Streams,
+): VirtioBench {
   const bench = VirtioBench.open({
     spec: consoleSpec({ columns: 80, rows: 24 }),
     device: (context) => new Console(context),
-    fds: { input, output },
+    fds: { input, output, ...(listener === undefined ? {} : { listener }) },
     options: { escape },
   });
   if (driver) bench.initialize();
@@ -352,4 +360,96 @@ Deno.test("Console says that output is pending until it is read", NEEDS, () => {
   bench.turn();
   assertEquals(bench.back.pending(), false);
   assertEquals(fifo.text(), "last words");
+});
+
+/** A console behind a socket of its own. */
+class SocketBench implements Disposable {
+  readonly #folder = Deno.makeTempDirSync({ prefix: "vireo-console-" });
+  readonly path = `${this.#folder}/console`;
+  readonly #listener = UnixListener.open(this.path);
+  readonly bench = open({ listener: this.#listener.fd.number });
+
+  /** Offers a buffer and waits for input in it. */
+  async received(): Promise<string> {
+    const queue = queueOf(this.bench, RECEIVE);
+    const head = queue.add([{ writable: 64 }]);
+    let length: number | undefined;
+    this.bench.notify(RECEIVE);
+    await turnUntil(
+      () => (length = queue.used().find((used) => used.head === head)?.length) !== undefined,
+      () => this.bench.turn(),
+    );
+    return new TextDecoder().decode(queue.written(head).subarray(0, length));
+  }
+
+  until(isSo: () => boolean): Promise<void> {
+    return turnUntil(isSo, () => this.bench.turn());
+  }
+
+  [Symbol.dispose](): void {
+    this.bench[Symbol.dispose]();
+    this.#listener[Symbol.dispose]();
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
+
+Deno.test(
+  "Console behind a socket talks to a client, both ways, and to the next one",
+  NEEDS,
+  async () => {
+    using socket = new SocketBench();
+    {
+      using client = await UnixClient.connect(socket.path);
+      send(socket.bench, "login: ");
+      await socket.until(() => client.text === "login: ");
+      await client.send("root");
+      assertEquals(await socket.received(), "root");
+    }
+    using next = await UnixClient.connect(socket.path);
+    await next.send("again");
+    assertEquals(await socket.received(), "again");
+    send(socket.bench, "and again");
+    await socket.until(() => next.text.endsWith("and again"));
+    assertEquals(socket.bench.warnings, []);
+  },
+);
+
+Deno.test("Console behind a socket serves one client at a time", NEEDS, async () => {
+  using socket = new SocketBench();
+  using first = await UnixClient.connect(socket.path);
+  await socket.until(() => {
+    send(socket.bench, ".");
+    queueOf(socket.bench, TRANSMIT).used();
+    return first.text !== "";
+  });
+  using second = await UnixClient.connect(socket.path);
+  await second.send("second");
+  send(socket.bench, "for the first");
+  await socket.until(() => first.text.endsWith("for the first"));
+  assertEquals(second.text, "");
+  first[Symbol.dispose]();
+  assertEquals(await socket.received(), "second");
+});
+
+Deno.test(
+  "Console behind a socket keeps the newest output for a client to come, and no more",
+  NEEDS,
+  async () => {
+    using socket = new SocketBench();
+    flood(socket.bench, 2 * CONSOLE_RING_SIZE);
+    send(socket.bench, "the newest");
+    using client = await UnixClient.connect(socket.path);
+    await socket.until(() => client.text.endsWith("the newest"));
+    assert(client.text.length <= CONSOLE_KEPT_SIZE, `${client.text.length} bytes`);
+    assertEquals(socket.bench.warnings, []);
+  },
+);
+
+Deno.test("Console behind a socket hands on what a client sent before it went", NEEDS, async () => {
+  using socket = new SocketBench();
+  {
+    using client = await UnixClient.connect(socket.path);
+    await client.send("poweroff");
+  }
+  assertEquals(await socket.received(), "poweroff");
 });
