@@ -65,6 +65,7 @@ export const LINUX_PAIRS: readonly LayoutPair[] = [
   { c: "struct winsize", layout: linux.Winsize },
   { c: "struct statfs", layout: linux.Statfs },
   { c: "struct rlimit", layout: linux.Rlimit },
+  { c: "struct sockaddr_un", layout: linux.SockaddrUn },
   { c: "struct termios", layout: linux.Termios },
   { c: "struct io_sqring_offsets", layout: linux.IoSqringOffsets },
   { c: "struct io_cqring_offsets", layout: linux.IoCqringOffsets },
@@ -86,4 +87,5 @@ export const HEADERS = [
   "asm/termbits.h",
   "sys/vfs.h",
   "sys/resource.h",
+  "sys/un.h",
 ];
