@@ -4,17 +4,21 @@
  * @module
  */
 
-import { setup_header, SETUP_HEADER_OFFSET } from "../abi/boot.ts";
+import { Elf64_Ehdr, Elf64_Phdr, PT_INTERP } from "../abi/elf.ts";
 import { errorText, VireoError } from "../base/errors.ts";
+import { sizeof } from "../base/struct.ts";
 import { readNamed } from "../host/named_file.ts";
 import { dirname, join } from "../std/path.ts";
 import { defaultCacheFolder } from "./cache_folder.ts";
+import { isElf } from "./elf_kernel.ts";
 import { baseInitramfs } from "./initramfs.ts";
+import { viewOf } from "./kernel_file.ts";
+import { kernelRelease } from "./kernel_release.ts";
 import { fetchPackages } from "./packages.ts";
 
 /** What is given, and how to get the rest. */
 export interface BootFilesOptions {
-  /** Path of a bzImage. */
+  /** Path of a bzImage or an ELF kernel, packed with gzip or not. */
   readonly kernel?: string;
   /** Path of an initrd, taken as it is. */
   readonly initrd?: string;
@@ -76,7 +80,7 @@ async function findKernel(options: BootFilesOptions): Promise<Kernel> {
     options.signal?.throwIfAborted();
     const own = await hostKernel(options.host ?? "/");
     if (own) return own;
-    throw nothingFound("a kernel", error, "pass a bzImage with --kernel PATH");
+    throw nothingFound("a kernel", error, "pass one with --kernel PATH");
   }
 }
 
@@ -140,7 +144,7 @@ async function hostKernel(host: string): Promise<Kernel | undefined> {
 
 /** A kernel by its path. Its modules lie in the same tree, or in the host's. */
 async function givenKernel(path: string): Promise<Kernel> {
-  const release = kernelRelease(path);
+  const release = await kernelRelease(path);
   if (release === undefined) return { path, release: "unknown" };
   const tree = dirname(dirname(path));
   for (const root of [tree, join(tree, "usr"), "/", "/usr"]) {
@@ -150,49 +154,25 @@ async function givenKernel(path: string): Promise<Kernel> {
   return { path, release };
 }
 
-/** Where `kernel_version` counts from (boot.rst). */
-const VERSION_BASE = 0x200;
+/** As much of a program as its program headers lie in. */
 const HEAD_BYTES = 0x8000;
-
-/** The release that a bzImage says it is, `6.1.0-9-cloud-amd64`; undefined for one that doesn't. */
-export function kernelRelease(path: string): string | undefined {
-  const head = readHead(path);
-  const pointer = SETUP_HEADER_OFFSET + setup_header.kernel_version;
-  if (head.length < pointer + 2) return undefined;
-  const at = new DataView(head.buffer).getUint16(pointer, true);
-  if (at === 0) return undefined;
-  const text = new TextDecoder().decode(head.subarray(at + VERSION_BASE, at + VERSION_BASE + 256));
-  return /^([\w.+~-]+)[\s\0]/.exec(text)?.[1];
-}
-
-function readHead(path: string): Uint8Array<ArrayBuffer> {
-  try {
-    return readNamed(path, HEAD_BYTES);
-  } catch (error) {
-    throw new VireoError("load_memory", `Cannot read kernel "${path}": ${errorText(error)}`, {
-      cause: error,
-    });
-  }
-}
 
 /** Whether a file is an ELF program that needs no interpreter: no dynamic loader lies in the guest. */
 function isStaticProgram(path: string): boolean {
   try {
-    const head = readHead(path);
-    const view = new DataView(head.buffer);
-    if (view.getUint32(0) !== 0x7f454c46) return false;
-    const table = view.getUint32(ELF.e_phoff, true);
-    for (let index = 0; index < view.getUint16(ELF.e_phnum, true); index++) {
-      if (view.getUint32(table + index * ELF.phentsize, true) === ELF.PT_INTERP) return false;
+    const head = readNamed(path, HEAD_BYTES);
+    const view = viewOf(head);
+    if (!isElf(head)) return false;
+    const table = view.getUint32(Elf64_Ehdr.e_phoff, true);
+    for (let index = 0; index < view.getUint16(Elf64_Ehdr.e_phnum, true); index++) {
+      const at = table + index * sizeof(Elf64_Phdr);
+      if (view.getUint32(at + Elf64_Phdr.p_type, true) === PT_INTERP) return false;
     }
     return true;
   } catch {
     return false;
   }
 }
-
-/** Offsets of Elf64_Ehdr, the size of Elf64_Phdr, and a segment's type. */
-const ELF = { e_phoff: 32, e_phnum: 56, phentsize: 56, PT_INTERP: 3 } as const;
 
 async function isFolder(path: string): Promise<boolean> {
   try {

@@ -16,10 +16,12 @@ import {
   SETUP_SECTS_DEFAULT,
   XLF_KERNEL_64,
 } from "../abi/boot.ts";
-import { VireoError } from "../base/errors.ts";
+import { refuse } from "./kernel_error.ts";
+import { viewOf } from "./kernel_file.ts";
 
 /** What a kernel file says of itself. */
 export interface BzImage {
+  readonly kind: "bzimage";
   /** The file's name, for messages. */
   readonly name: string;
   /** Boot protocol, 0x20f for 2.15. */
@@ -72,6 +74,7 @@ export function isBzImage(head: Uint8Array): boolean {
  * @param head the file's first bytes, {@linkcode BZIMAGE_HEAD_SIZE} or all there are
  * @param fileSize the whole file's length in bytes
  * @param name the file's name, for messages
+ * @throws KernelError that names the file
  */
 export function parseBzImage(head: Uint8Array, fileSize: number, name: string): BzImage {
   if (!isBzImage(head)) {
@@ -108,6 +111,7 @@ export function parseBzImage(head: Uint8Array, fileSize: number, name: string): 
   checkAlignment(name, u32(setup_header.kernel_alignment));
   checkLength(name, fileSize, kernelOffset, u32(setup_header.syssize) * PARAGRAPH_SIZE);
   return {
+    kind: "bzimage",
     name,
     protocol,
     header: head.slice(
@@ -125,11 +129,6 @@ export function parseBzImage(head: Uint8Array, fileSize: number, name: string): 
     relocatable: u8(setup_header.relocatable_kernel) !== 0,
     initSize: u32(setup_header.init_size),
   };
-}
-
-/** A kernel file that cannot be booted: names the file. */
-export function refuse(name: string, why: string): VireoError {
-  return new VireoError("load_memory", `Cannot load kernel "${name}": ${why}`);
 }
 
 function checkProtocol(name: string, protocol: number): void {
@@ -162,8 +161,4 @@ function checkLength(name: string, fileSize: number, kernelOffset: number, size:
       `it is truncated: ${fileSize} bytes of ${kernelOffset + size}; copy or download it again`,
     );
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

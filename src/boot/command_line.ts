@@ -6,8 +6,7 @@
 
 import type { MmioDevice } from "../arch/x86_64/acpi/machine.ts";
 import { COMMAND_LINE_MAX_SIZE } from "../arch/x86_64/layout.ts";
-import type { BzImage } from "./bzimage.ts";
-import { refuse } from "./bzimage.ts";
+import { KernelError } from "./kernel_error.ts";
 
 /**
  * One `virtio_mmio.device=SIZE@ADDRESS:IRQ` a device (Linux: drivers/virtio/virtio_mmio.c). For `acpi=off` only: a kernel
@@ -27,23 +26,28 @@ export function appendParameters(commandLine: string, parameters: readonly strin
   return words.join(" ");
 }
 
+/** The kernel that a command line is for. */
+export interface CommandLineReader {
+  /** For messages. */
+  readonly name: string;
+  /** Longest command line in bytes, without the 0 at its end. */
+  readonly commandLineSize: number;
+}
+
 /**
  * The command line as the kernel finds it, with the 0 at its end.
  *
- * @throws VireoError `load_memory` where it is longer than the kernel reads
+ * @throws KernelError where it is longer than the kernel reads
  */
-export function encodeCommandLine(commandLine: string, image: BzImage): Uint8Array {
+export function encodeCommandLine(commandLine: string, kernel: CommandLineReader): Uint8Array {
   const text = new TextEncoder().encode(commandLine);
-  const most = Math.min(image.commandLineSize, COMMAND_LINE_MAX_SIZE - 1);
+  const most = Math.min(kernel.commandLineSize, COMMAND_LINE_MAX_SIZE - 1);
+  const refuse = (why: string) =>
+    new KernelError(`Cannot load kernel "${kernel.name}": its command line ${why}`, "cmdline");
   if (text.length > most) {
-    throw refuse(
-      image.name,
-      `its command line has ${text.length} bytes and it reads at most ${most}; make it shorter`,
-    );
+    throw refuse(`has ${text.length} bytes and it reads at most ${most}; make it shorter`);
   }
-  if (text.includes(0)) {
-    throw refuse(image.name, "its command line holds a NUL character; remove it");
-  }
+  if (text.includes(0)) throw refuse("holds a NUL character; remove it");
   const bytes = new Uint8Array(text.length + 1);
   bytes.set(text);
   return bytes;

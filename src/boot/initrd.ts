@@ -4,8 +4,8 @@
  * @module
  */
 
-import { VireoError } from "../base/errors.ts";
 import { PAGE_SIZE } from "../arch/x86_64/layout.ts";
+import { KernelError } from "./kernel_error.ts";
 
 /** What bounds the place of an initrd. */
 export interface InitrdBounds {
@@ -22,7 +22,7 @@ export interface InitrdBounds {
 /**
  * The highest page-aligned address that is allowed, out of the kernel's way while it unpacks itself.
  *
- * @throws VireoError `load_memory` where there is no room
+ * @throws KernelError where there is no room
  */
 export function initrdAddress({ size, floor, ramEnd, addressMax }: InitrdBounds): number {
   const end = Math.min(ramEnd, addressMax + 1);
@@ -32,5 +32,5 @@ export function initrdAddress({ size, floor, ramEnd, addressMax }: InitrdBounds)
   const what = ramEnd <= addressMax
     ? `RAM has room for ${room} above the kernel; give the machine more memory or a smaller initrd`
     : `the kernel takes at most ${room} below 0x${addressMax.toString(16)}; make it smaller`;
-  throw new VireoError("load_memory", `Cannot place an initrd of ${size} bytes: ${what}`);
+  throw new KernelError(`Cannot place an initrd of ${size} bytes: ${what}`, "initrd");
 }

@@ -1,34 +1,37 @@
 /**
- * Puts a Linux bzImage into guest memory by the 64-bit boot protocol (Documentation/arch/x86/boot.rst). The plan is pure
- * and says which part of which file goes where, so that the files can be read straight into guest memory.
+ * Puts a kernel into guest memory, by Linux' 64-bit boot protocol (Documentation/arch/x86/boot.rst) or by Xen's PVH protocol
+ * (docs/misc/pvh.pandoc). The plan is pure and says which part of which file goes where, so that the files can be read straight
+ * into guest memory.
  *
  * @module
  */
 
-import {
-  boot_e820_entry,
-  boot_params,
-  E820_MAX_ENTRIES_ZEROPAGE,
-  ENTRY_64_OFFSET,
-  LOADER_TYPE_UNDEFINED,
-  setup_header,
-} from "../abi/boot.ts";
+import { ENTRY_64_OFFSET } from "../abi/boot.ts";
 import {
   COMMAND_LINE_ADDRESS,
+  HIGH_MEMORY_ADDRESS,
   KERNEL_ADDRESS,
   PAGE_SIZE,
+  PVH_START_INFO_ADDRESS,
   type RamRegion,
   ZERO_PAGE_ADDRESS,
 } from "../arch/x86_64/layout.ts";
 import { identityPageTables } from "../arch/x86_64/page_tables.ts";
 import type { Placement } from "../arch/x86_64/placement.ts";
-import { bootGdt, type EntryState, linux64Entry } from "../arch/x86_64/registers.ts";
-import { VireoError } from "../base/errors.ts";
-import { sizeof } from "../base/struct.ts";
-import { type BzImage, refuse } from "./bzimage.ts";
+import { bootGdt, type EntryState, linux64Entry, pvhEntry } from "../arch/x86_64/registers.ts";
+import type { BzImage } from "./bzimage.ts";
 import { encodeCommandLine } from "./command_line.ts";
 import { type E820Entry, e820Map, type ReservedRange } from "./e820.ts";
+import { checkEntry, type ElfKernel } from "./elf_kernel.ts";
 import { initrdAddress } from "./initrd.ts";
+import { refuse } from "./kernel_error.ts";
+import type { FileRange } from "./kernel_file.ts";
+import type { KernelImage } from "./kernel_image.ts";
+import { startInfo } from "./start_info.ts";
+import { type Handover, plainHeader, zeroPage } from "./zero_page.ts";
+
+/** How a kernel is entered: by Linux' 64-bit protocol, by PVH, or as its file allows, by PVH where it can. */
+export type EntryChoice = "auto" | "linux64" | "pvh";
 
 /** What the kernel is booted with. */
 export interface LinuxOptions {
@@ -41,22 +44,17 @@ export interface LinuxOptions {
   readonly rsdpAddress?: number;
   /** Ranges that the kernel must leave alone, besides those of every machine. */
   readonly reserved?: readonly ReservedRange[];
-}
-
-/** A part of a file and where in guest memory it goes. */
-export interface FileRange {
-  readonly offset: number;
-  readonly length: number;
-  readonly address: number;
+  /** `auto` where absent. */
+  readonly entry?: EntryChoice;
 }
 
 /** Everything to be done before vCPU 0 can run. */
 export interface LinuxPlan {
-  /** To be read from the kernel's file. */
-  readonly kernel: FileRange;
+  /** To be read from the kernel's file. What lies between is zero. */
+  readonly kernel: readonly FileRange[];
   /** To be read from the initrd's file. */
   readonly initrd?: FileRange;
-  /** To be written: zero page, command line, page tables, GDT. */
+  /** To be written: what the protocol hands over, command line, page tables, GDT. */
   readonly placements: readonly Placement[];
   /** What vCPU 0 starts with. */
   readonly entry: EntryState;
@@ -64,44 +62,108 @@ export interface LinuxPlan {
   readonly e820: readonly E820Entry[];
 }
 
+/** What a kernel needs, whatever its kind. */
+interface Needs {
+  readonly ranges: readonly FileRange[];
+  /** First address that it needs neither as a file nor while it unpacks itself. */
+  readonly end: number;
+  /** What for, in the error. */
+  readonly purpose: string;
+  readonly commandLineSize: number;
+  readonly initrdAddressMax: number;
+  /** Setup header of the 64-bit protocol; absent for PVH. */
+  readonly header?: Uint8Array;
+  /** Address of the first instruction. */
+  readonly entry: number;
+}
+
 /**
  * Plans a boot.
  *
- * @throws VireoError `load_memory` where RAM, initrd and command line don't fit the kernel
+ * @throws KernelError where RAM, initrd and command line don't fit the kernel
  */
-export function planLinux(image: BzImage, options: LinuxOptions): LinuxPlan {
+export function planLinux(image: KernelImage, options: LinuxOptions): LinuxPlan {
+  const { name } = image;
   const ramEnd = options.ram[0]?.size ?? 0;
-  const kernel = { offset: image.kernelOffset, length: image.kernelSize, address: KERNEL_ADDRESS };
-  const floor = kernelEnd(image, ramEnd);
-  const initrd = planInitrd(image, options, { floor, ramEnd });
-  const commandLine = encodeCommandLine(options.commandLine, image);
+  const needs = needsOf(image, options.entry ?? "auto");
+  const floor = kernelFloor(name, needs, ramEnd);
+  const initrd = planInitrd(needs, options, { floor, ramEnd });
+  const commandLine = encodeCommandLine(options.commandLine, { name, ...needs });
   const e820 = e820Map(options.ram, options.reserved);
-  const entry = linux64Entry(KERNEL_ADDRESS + ENTRY_64_OFFSET, ZERO_PAGE_ADDRESS);
+  const { entry, placements } = enter(needs, {
+    initrd,
+    e820,
+    rsdpAddress: options.rsdpAddress ?? 0,
+  });
   return {
-    kernel,
+    kernel: needs.ranges,
     ...(initrd && { initrd }),
-    placements: [
-      zeroPage(image, { initrd, e820, rsdpAddress: options.rsdpAddress ?? 0 }),
-      { address: COMMAND_LINE_ADDRESS, bytes: commandLine },
-      identityPageTables(),
-      bootGdt(entry.special),
-    ],
+    placements: [...placements, { address: COMMAND_LINE_ADDRESS, bytes: commandLine }],
     entry,
     e820,
   };
 }
 
-/** First address that the kernel needs neither as a file nor while it unpacks itself. */
-function kernelEnd(image: BzImage, ramEnd: number): number {
+function needsOf(image: KernelImage, entry: EntryChoice): Needs {
+  if (image.kind === "elf") return elfNeeds(image, entry);
+  if (entry !== "pvh") return bzImageNeeds(image);
+  throw refuse(
+    image.name,
+    "a bzImage has no PVH entry; pass the vmlinux in it, which `vireo kernel unpack` takes out",
+  );
+}
+
+function bzImageNeeds(image: BzImage): Needs {
   const aligned = Math.ceil(KERNEL_ADDRESS / image.alignment) * image.alignment;
   const start = image.relocatable
     ? Math.max(aligned, image.preferredAddress)
     : image.preferredAddress;
-  const end = Math.max(KERNEL_ADDRESS + image.kernelSize, start + image.initSize);
+  return {
+    ranges: [{ offset: image.kernelOffset, length: image.kernelSize, address: KERNEL_ADDRESS }],
+    end: Math.max(KERNEL_ADDRESS + image.kernelSize, start + image.initSize),
+    purpose: "to unpack itself",
+    commandLineSize: image.commandLineSize,
+    initrdAddressMax: image.initrdAddressMax,
+    header: image.header,
+    entry: KERNEL_ADDRESS + ENTRY_64_OFFSET,
+  };
+}
+
+/** Linux' COMMAND_LINE_SIZE for x86, without the 0 at the end; the file does not tell it. */
+const ELF_COMMAND_LINE_SIZE = 2047;
+
+function elfNeeds(image: ElfKernel, choice: EntryChoice): Needs {
+  const { name, segments } = image;
+  const first = segments[0]?.address ?? 0;
+  if (first < HIGH_MEMORY_ADDRESS) {
+    throw refuse(
+      name,
+      `a segment goes to 0x${first.toString(16)}, below 1 MiB, where the tables lie that it is ` +
+        "started with; link it for 1 MiB or more",
+    );
+  }
+  const byPvh = choice === "pvh" || (choice === "auto" && image.pvhEntry !== undefined);
+  if (byPvh && image.pvhEntry === undefined) {
+    throw refuse(name, "it has no PVH entry (no such ELF note); boot it by the 64-bit entry");
+  }
+  const entry = byPvh ? image.pvhEntry ?? 0 : image.entry;
+  checkEntry(name, segments, entry);
+  return {
+    ranges: segments.filter(({ length }) => length > 0),
+    end: Math.max(...segments.map(({ address, memorySize }) => address + memorySize)),
+    purpose: "for its segments",
+    commandLineSize: ELF_COMMAND_LINE_SIZE,
+    initrdAddressMax: 2 ** 32 - 1,
+    ...(byPvh ? {} : { header: plainHeader() }),
+    entry,
+  };
+}
+
+function kernelFloor(name: string, { end, purpose }: Needs, ramEnd: number): number {
   if (end > ramEnd) {
     throw refuse(
-      image.name,
-      `it needs RAM up to 0x${end.toString(16)} to unpack itself and there are 0x${
+      name,
+      `it needs RAM up to 0x${end.toString(16)} ${purpose} and there are 0x${
         ramEnd.toString(16)
       } bytes below the hole; give the machine at least ${Math.ceil(end / 2 ** 20)} MiB`,
     );
@@ -110,46 +172,25 @@ function kernelEnd(image: BzImage, ramEnd: number): number {
 }
 
 function planInitrd(
-  image: BzImage,
+  { initrdAddressMax: addressMax }: Needs,
   { initrdSize: length = 0 }: LinuxOptions,
   bounds: { readonly floor: number; readonly ramEnd: number },
 ): FileRange | undefined {
   if (length === 0) return undefined;
-  const address = initrdAddress({ ...bounds, size: length, addressMax: image.initrdAddressMax });
+  const address = initrdAddress({ ...bounds, size: length, addressMax });
   return { offset: 0, length, address };
 }
 
-/** `struct boot_params`, with the kernel's own header in its place. */
-function zeroPage(image: BzImage, facts: {
-  readonly initrd: FileRange | undefined;
-  readonly e820: readonly E820Entry[];
-  readonly rsdpAddress: number;
-}): Placement {
-  const bytes = new Uint8Array(sizeof(boot_params));
-  const view = new DataView(bytes.buffer);
-  bytes.set(image.header, boot_params.hdr);
-  view.setUint8(boot_params.hdr + setup_header.type_of_loader, LOADER_TYPE_UNDEFINED);
-  view.setUint32(boot_params.hdr + setup_header.cmd_line_ptr, COMMAND_LINE_ADDRESS, true);
-  view.setUint32(boot_params.hdr + setup_header.ramdisk_image, facts.initrd?.address ?? 0, true);
-  view.setUint32(boot_params.hdr + setup_header.ramdisk_size, facts.initrd?.length ?? 0, true);
-  view.setBigUint64(boot_params.acpi_rsdp_addr, BigInt(facts.rsdpAddress), true);
-  writeE820(view, facts.e820);
-  return { address: ZERO_PAGE_ADDRESS, bytes };
-}
-
-function writeE820(view: DataView, map: readonly E820Entry[]): void {
-  if (map.length > E820_MAX_ENTRIES_ZEROPAGE) {
-    throw new VireoError(
-      "load_memory",
-      `Cannot tell the kernel of ${map.length} memory ranges: ` +
-        `boot_params has room for ${E820_MAX_ENTRIES_ZEROPAGE}; allocate fewer separate regions`,
-    );
+/** The first vCPU's state, and what lies in memory for it. */
+function enter(
+  { header, entry: address }: Needs,
+  facts: Handover,
+): Pick<LinuxPlan, "entry" | "placements"> {
+  if (header === undefined) {
+    const entry = pvhEntry(address, PVH_START_INFO_ADDRESS);
+    return { entry, placements: [startInfo(facts), bootGdt(entry.special)] };
   }
-  view.setUint8(boot_params.e820_entries, map.length);
-  map.forEach(({ address, size, type }, i) => {
-    const at = boot_params.e820_table + i * sizeof(boot_e820_entry);
-    view.setBigUint64(at + boot_e820_entry.addr, BigInt(address), true);
-    view.setBigUint64(at + boot_e820_entry.size, BigInt(size), true);
-    view.setUint32(at + boot_e820_entry.type, type, true);
-  });
+  const entry = linux64Entry(address, ZERO_PAGE_ADDRESS);
+  const placements = [zeroPage(header, facts), identityPageTables(), bootGdt(entry.special)];
+  return { entry, placements };
 }

@@ -11,8 +11,10 @@ import {
   SETUP_HEADER_OFFSET,
   SETUP_SECTS_DEFAULT,
 } from "../abi/boot.ts";
+import { ELF_MAGIC } from "../abi/elf.ts";
 import { VireoError } from "../base/errors.ts";
 import { isBzImage } from "./bzimage.ts";
+import { startsWith } from "./kernel_file.ts";
 import { type RunCommand, runCommand } from "./run_command.ts";
 
 /**
@@ -63,8 +65,6 @@ export function bzImagePayload(
 
 const PROTOCOL_WITH_PAYLOAD = 0x208;
 
-const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
-
 /** Ways to pack a kernel, by their first bytes. The tools read standard input and write standard output. */
 const FORMATS: readonly {
   readonly magic: readonly number[];
@@ -93,10 +93,6 @@ async function decompress(
     path,
     `${command} gave ${stdout.length} of ${size} bytes${stderr ? ` and said: ${stderr}` : ""}`,
   );
-}
-
-function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
-  return magic.every((byte, index) => bytes[index] === byte);
 }
 
 function damaged(path: string, why: string): VireoError {

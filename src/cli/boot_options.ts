@@ -39,7 +39,7 @@ export interface BootOptions {
   readonly disks: readonly DiskConfig[];
   /** Put behind Vireo's own command line. */
   readonly cmdline: string;
-  /** Bzimage instead of Debian's. */
+  /** Kernel instead of Debian's. */
   readonly kernel: string | undefined;
   /** Initramfs instead of Vireo's. */
   readonly initrd: string | undefined;
@@ -92,7 +92,8 @@ export const BOOT_OPTIONS: OptionTable<BootOptions> = {
   kernel: {
     flag: "--kernel",
     value: "PATH",
-    help: "A bzImage; Debian's linux-image-cloud-amd64 by default, fetched once. Its modules are " +
+    help:
+      "A bzImage or an ELF kernel, packed with gzip or not; Debian's linux-image-cloud-amd64 by default, fetched once. Its modules are " +
       "looked for in lib/modules beside it and on this system.",
     initial: undefined,
     parse: (text) => parsePath(text, "--kernel"),

@@ -17,7 +17,8 @@ import { sizeText } from "../config/units.ts";
 import { readNamed } from "../host/named_file.ts";
 import { type Preview, previewMachine } from "../machine/preview.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
-import { checkFiles } from "./file_check.ts";
+import { checkFiles, type FileCheck } from "./file_check.ts";
+import { checkKernel } from "./kernel_check.ts";
 import {
   MACHINE_OPTIONS,
   type MachineOptions,
@@ -70,22 +71,25 @@ export interface CheckReport {
  * @param args what stands behind `check`
  * @returns the exit status: 2 where there is a mistake
  */
-export function check(args: readonly string[]): Promise<number> {
+export async function check(args: readonly string[]): Promise<number> {
   try {
     const { file, rest } = splitFile(CHECK_OPTIONS, args);
     const options = parseOptions(CHECK_OPTIONS, rest);
-    if (options.help) return Promise.resolve(printHelp(checkHelp()));
-    if (options.schema) return Promise.resolve(print(`${JSON.stringify(jsonSchema(), null, 2)}\n`));
-    const report = checkMachine(file, options);
-    return Promise.resolve(options.json ? printJson(report) : printText(report));
+    if (options.help) return printHelp(checkHelp());
+    if (options.schema) return print(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    const report = await checkMachine(file, options);
+    return options.json ? printJson(report) : printText(report);
   } catch (error) {
     say(`vireo: ${errorText(error)}`);
-    return Promise.resolve(statusOfError(error));
+    return statusOfError(error);
   }
 }
 
 /** Checks a file, flags, or a file with flags over it. */
-export function checkMachine(file: string | undefined, options: MachineOptions): CheckReport {
+export async function checkMachine(
+  file: string | undefined,
+  options: MachineOptions,
+): Promise<CheckReport> {
   const overrides = overridesOf(options);
   if (file === undefined && overrides.length === 0) {
     throw new ConfigError("CONFIG.toml", "It is missing; name a file, or give --kernel at least");
@@ -94,7 +98,7 @@ export function checkMachine(file: string | undefined, options: MachineOptions):
     const source = file === undefined ? { overrides } : { file, overrides, read: readNamed };
     const { description, mistakes, locate } = loadDescription(source);
     if (description === undefined) return { mistakes };
-    const report = checkHost(description);
+    const report = await checkHost(description);
     const placed = report.mistakes.map((found) => ({ ...found, ...placeOf(locate(found.key)) }));
     return { ...report, mistakes: placed };
   } catch (error) {
@@ -103,9 +107,21 @@ export function checkMachine(file: string | undefined, options: MachineOptions):
   }
 }
 
-/** What the host has to say: files, and whether all devices have room. */
-function checkHost(description: Description): CheckReport {
-  const { mistakes, disks } = checkFiles(description);
+/** What the host has to say: files, whether all devices have room, and whether the kernel can be booted. */
+async function checkHost(description: Description): Promise<CheckReport> {
+  const { mistakes, disks, initrdSize } = checkFiles(description);
+  const { preview, mistake } = previewOf(description, disks);
+  const kernel = await checkKernel(description, { devices: preview?.devices ?? [], initrdSize });
+  const all = [...kernel, ...mistakes, ...mistake];
+  return all.length > 0 || preview === undefined
+    ? { mistakes: all }
+    : { mistakes: [], machine: { ...description, ...preview } };
+}
+
+function previewOf(
+  description: Description,
+  disks: FileCheck["disks"],
+): { readonly preview?: Preview; readonly mistake: readonly Mistake[] } {
   const { console, serial } = description;
   const none = { input: -1, output: -1 };
   const config = machineOf(description, {
@@ -113,16 +129,13 @@ function checkHost(description: Description): CheckReport {
     serial: serial.backend === "none" ? null : none,
   });
   try {
-    const preview = previewMachine(config, { disks });
-    return mistakes.length > 0
-      ? { mistakes }
-      : { mistakes, machine: { ...description, ...preview } };
+    return { preview: previewMachine(config, { disks }), mistake: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const problem = error.message.slice(error.path.length + 2);
     const disk = description.disk.findIndex(({ id }) => id === error.path);
     const key = disk < 0 ? error.path : `disk[${disk}]`;
-    return { mistakes: [...mistakes, { key, problem, allowed: "fewer devices" }] };
+    return { mistake: [{ key, problem, allowed: "fewer devices" }] };
   }
 }
 

@@ -6,7 +6,6 @@
 
 import { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFDIR } from "../abi/linux.ts";
 import { ConfigError, errnoText, errorText, SystemError } from "../base/errors.ts";
-import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
 import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { Mistake } from "../config/mistake.ts";
@@ -15,7 +14,7 @@ import { openDisk } from "../machine/resources.ts";
 import type { Resources } from "../machine/resources.ts";
 import { Fd } from "../host/fd.ts";
 import { fileStatus } from "../host/file.ts";
-import { isFolder, readNamed } from "../host/named_file.ts";
+import { isFolder } from "../host/named_file.ts";
 import { isStaleSocket } from "../host/unix_socket.ts";
 import { dirname } from "../std/path.ts";
 
@@ -24,16 +23,20 @@ export interface FileCheck {
   readonly mistakes: readonly Mistake[];
   /** Disks with their sizes, as far as they could be opened; their descriptors are closed. */
   readonly disks: Resources["disks"];
+  /** Bytes of the initrd, 0 for none or one that cannot be opened. */
+  readonly initrdSize: number;
 }
 
-/** Looks at every file that a description names. */
+/** Looks at every file that a description names, but the kernel. */
 export function checkFiles(description: Description): FileCheck {
   const { kernel, memory, console, serial, rng, log } = description;
   const source = rng.source.startsWith("/") ? rng.source : undefined;
   const disks = checkDisks(description);
+  let initrdSize = 0;
   const mistakes = [
-    ...attempt("kernel.path", kernel.path, "a bzImage", () => checkKernel(kernel.path)),
-    ...attempt("kernel.initrd", kernel.initrd, "a file", checkReadable),
+    ...attempt("kernel.initrd", kernel.initrd, "a file", (path) => {
+      initrdSize = checkReadable(path);
+    }),
     ...disks.mistakes,
     ...attempt("memory.path", memory.path, "a file of its own", checkWritable),
     ...checkBackend("console", console),
@@ -41,7 +44,7 @@ export function checkFiles(description: Description): FileCheck {
     ...attempt("rng.source", source, "a character device, a FIFO or a file", checkEntropy),
     ...attempt("log.file", log.file, "a file", checkWritable),
   ];
-  return { mistakes, disks: disks.disks };
+  return { mistakes, disks: disks.disks, initrdSize };
 }
 
 function attempt(
@@ -76,11 +79,6 @@ function checkSocket(path: string): void {
   if (!isFolder(folder)) throw new TypeError(`"${folder}" is no folder`);
 }
 
-function checkKernel(path: string): void {
-  const size = checkReadable(path);
-  parseBzImage(readNamed(path, BZIMAGE_HEAD_SIZE), size, path);
-}
-
 /** Opens it for reading; gives its size in bytes. */
 function checkReadable(path: string): number {
   // bits: flags of open, without waiting for the other end of a FIFO
@@ -109,7 +107,7 @@ function checkEntropy(path: string): void {
   using _file = openEntropyFile(path);
 }
 
-function checkDisks(description: Description): FileCheck {
+function checkDisks(description: Description): Omit<FileCheck, "initrdSize"> {
   const { disks = [] } = machineOf(description, { console: null, serial: null });
   const mistakes: Mistake[] = [];
   const images = disks.map((disk, index) => {

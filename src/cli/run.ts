@@ -5,10 +5,9 @@
  */
 
 import { VireoError } from "../base/errors.ts";
-import { kernelRelease } from "../boot/boot_files.ts";
+import { kernelRelease } from "../boot/kernel_release.ts";
 import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
-import { readNamed } from "../host/named_file.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
@@ -64,9 +63,9 @@ export async function run(args: readonly string[]): Promise<number> {
     const options = parseOptions(RUN_OPTIONS, rest);
     if (options.help) return printHelp(runHelp());
     const timer = options.bootTimer ? new BootTimer() : undefined;
-    const { machine, mistakes } = checkMachine(file, options);
+    const { machine, mistakes } = await checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);
-    const warning = requireFit(hostKvm(), machine.kernel.path);
+    const warning = await requireFit(hostKvm(), machine.kernel.path);
     return await runMachine(machine, { timeout: options.timeout, timer, warning });
   } catch (error) {
     say(`vireo: ${explain(error)}`);
@@ -81,26 +80,19 @@ export async function run(args: readonly string[]): Promise<number> {
  * @returns what to warn of
  * @throws VireoError `compat` for Linux on one that does not run it
  */
-export function requireFit({ kind, reason }: HostKvm, kernel: string): string | undefined {
+export async function requireFit(
+  { kind, reason }: HostKvm,
+  kernel: string,
+): Promise<string | undefined> {
   // Where there is none the machine's first stage says what to do.
   if (kind !== "paravirtual") return undefined;
-  if (!isLinux(kernel)) {
+  if (await kernelRelease(kernel) === undefined) {
     return `This system's KVM emulates instructions, and not all of them: ${reason}`;
   }
   throw new VireoError(
     "compat",
     `Cannot run Linux on this system's KVM: ${reason}; use a host with vmx or svm, or try \`vireo boot\`, which brings a KVM of its own`,
   );
-}
-
-const MOST_KERNEL = 2 ** 27;
-
-/** A bzImage that names its release, an ELF file with Linux' banner, or what is packed. */
-function isLinux(path: string): boolean {
-  if (kernelRelease(path) !== undefined) return true;
-  const bytes = readNamed(path, MOST_KERNEL);
-  const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  return isPacked || new TextDecoder("latin1").decode(bytes).includes("Linux version ");
 }
 
 async function runMachine(

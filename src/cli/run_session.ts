@@ -108,8 +108,9 @@ export function sentenceOf(end: RunEnd): string {
 /** One guest from power-on to its end. */
 async function runGuest(run: OpenRun): Promise<RunEnd> {
   const { description, log, stop, config, resources, terminal, timer } = run;
-  const { path: kernel, initrd, cmdline: commandLine } = description.kernel;
-  const loader = linuxLoader({ kernel, initrd: initrd === undefined ? [] : [initrd], commandLine });
+  const { path: kernel, initrd, cmdline: commandLine, entry } = description.kernel;
+  const initrds = initrd === undefined ? [] : [initrd];
+  const loader = linuxLoader({ kernel, initrd: initrds, commandLine, entry });
   const owner = {
     message: (_device: string, message: DeviceMessage) => {
       if (message["key"] === "quit") stop.request({ kind: "quit" });

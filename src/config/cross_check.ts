@@ -38,7 +38,7 @@ export function crossCheck(
 
 function required(given: ReadonlyMap<string, unknown>): Found[] {
   if (given.has("kernel.path")) return [];
-  return [{ key: "kernel.path", problem: "It is missing", allowed: "the path of a bzImage" }];
+  return [{ key: "kernel.path", problem: "It is missing", allowed: "the path of a kernel" }];
 }
 
 function topology({ cpu }: Description, given: ReadonlyMap<string, unknown>): Found[] {

@@ -67,6 +67,8 @@ export interface Description {
     readonly path: string;
     readonly initrd?: string;
     readonly cmdline: string;
+    /** How an ELF kernel is entered. */
+    readonly entry: "auto" | "linux64" | "pvh";
   };
   readonly disk: readonly DiskDescription[];
   readonly console: { readonly backend: ConsoleBackend; readonly path?: string };

@@ -33,7 +33,7 @@ function keyOption(
 export const MACHINE_OPTIONS: OptionTable<MachineOptions> = {
   kernel: keyOption("--kernel", "kernel.path", {
     value: "PATH",
-    help: "The Linux kernel, a bzImage.",
+    help: "The kernel: a bzImage (vmlinuz), an ELF file (vmlinux), or either packed with gzip.",
   }),
   initrd: keyOption("--initrd", "kernel.initrd", { value: "PATH", help: "Its initramfs." }),
   cmdline: keyOption("--cmdline", "kernel.cmdline", {

@@ -188,7 +188,16 @@ export const KEYS: readonly KeyRow[] = [
     path: "kernel.path",
     type: "path",
     required: true,
-    help: "The Linux kernel, a bzImage.",
+    help: "The kernel: a bzImage (vmlinuz), an ELF file (vmlinux), or either packed with gzip.",
+  },
+  {
+    path: "kernel.entry",
+    type: "choice",
+    choices: ["auto", "linux64", "pvh"],
+    initial: "auto",
+    help:
+      "How an ELF kernel is entered: by Linux' 64-bit boot protocol, by Xen's PVH protocol, or " +
+      "by PVH where its notes name such an entry. A bzImage has the 64-bit entry alone.",
   },
   {
     path: "kernel.initrd",

@@ -9,23 +9,29 @@ import type { EntryState } from "../arch/x86_64/registers.ts";
 import { MMIO_WINDOW_SIZE } from "../arch/x86_64/layout.ts";
 import { place } from "../arch/x86_64/placement.ts";
 import { VireoError } from "../base/errors.ts";
-import { BZIMAGE_HEAD_SIZE, parseBzImage } from "../boot/bzimage.ts";
+import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { appendParameters, virtioMmioParameters } from "../boot/command_line.ts";
-import { type FileRange, type LinuxPlan, planLinux } from "../boot/linux_loader.ts";
+import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
+import type { FileRange, KernelFile, MemoryFile } from "../boot/kernel_file.ts";
+import { parseKernel } from "../boot/kernel_image.ts";
+import { type EntryChoice, type LinuxPlan, planLinux } from "../boot/linux_loader.ts";
+import { OpenKernel } from "../boot/open_kernel.ts";
 import { bulkRead } from "../host/bulk_read.ts";
 import { Fd } from "../host/fd.ts";
-import { fileStatus, pread } from "../host/file.ts";
+import { fileStatus } from "../host/file.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Loader, MachineInfo } from "./loader.ts";
 
 /** What is booted. */
 export interface LinuxSource {
-  /** Path of a bzImage. */
+  /** Path of a bzImage or an ELF file, either of them packed with gzip or not. */
   readonly kernel: string;
   /** Parts of the initrd, one after another: paths of files or bytes at hand. Empty for none. */
   readonly initrd: readonly (string | Uint8Array)[];
   /** The kernel's command line. */
   readonly commandLine: string;
+  /** How it is entered; as its file allows where absent. */
+  readonly entry?: EntryChoice;
 }
 
 /** A part of the initrd, with its length. */
@@ -39,18 +45,20 @@ interface Part {
 /** cpio archives that follow one another begin at multiples of four. */
 const INITRD_ALIGNMENT = 4;
 
-/** A loader of Linux by the 64-bit boot protocol; may load any number of machines, one after another. */
+/** A loader of Linux; may load any number of machines, one after another. */
 export function linuxLoader(source: LinuxSource): Loader {
   let plan: LinuxPlan | undefined;
   return {
     async loadMemory(info, memory) {
       using stack = new DisposableStack();
-      const kernel = stack.use(Fd.open(source.kernel, O_RDONLY));
+      const opened = stack.use(new OpenKernel(source.kernel));
       const parts = source.initrd.map((part) => openPart(part, stack));
+      // Without a wait in between, the reads below are on their way when this function first returns.
+      const kernel = isGzip(opened) ? await unzipKernel(opened, info.ram[0]?.size) : opened;
       plan = planFor(source, { kernel, parts, info });
       // All of them settle before this does, failed or not: none may write to guest memory afterwards.
       const reads = await Promise.allSettled([
-        readFile(memory, kernel, plan.kernel, source.kernel),
+        ...readKernel(memory, kernel, plan.kernel),
         ...readInitrd(memory, parts, plan.initrd),
       ]);
       const failed = reads.find((read) => read.status === "rejected");
@@ -67,21 +75,18 @@ export function linuxLoader(source: LinuxSource): Loader {
 function planFor(
   source: LinuxSource,
   { kernel, parts, info }: {
-    readonly kernel: Fd;
-    readonly parts: readonly Part[];
+    readonly kernel: KernelFile;
+    readonly parts: readonly Pick<Part, "size">[];
     readonly info: MachineInfo;
   },
 ): LinuxPlan {
-  const head = new Uint8Array(BZIMAGE_HEAD_SIZE);
-  const count = Math.max(0, pread(kernel.number, head, 0));
-  const { size } = fileStatus(kernel.number, `Cannot read kernel "${source.kernel}"`);
-  const image = parseBzImage(head.subarray(0, count), size, source.kernel);
-  return planLinux(image, {
+  return planLinux(parseKernel(kernel), {
     ram: info.ram,
     reserved: info.windows.map(({ address, size }) => ({ address, size })),
-    commandLine: commandLine(source.commandLine, info),
+    commandLine: commandLine(source.commandLine, info.devices),
     initrdSize: parts.reduce((sum, { size }) => sum + aligned(size), 0),
     rsdpAddress: info.rsdpAddress,
+    entry: source.entry ?? "auto",
   });
 }
 
@@ -89,20 +94,40 @@ function planFor(
  * The command line the guest gets. A kernel without ACPI is told of its virtio devices here; one with ACPI finds them in the DSDT,
  * and would probe each twice if it read both.
  */
-export function commandLine(given: string, info: MachineInfo): string {
+export function commandLine(
+  given: string,
+  devices: readonly Pick<DeviceDescriptor, "kind" | "windows" | "gsi">[],
+): string {
   if (!given.split(/\s+/).includes("acpi=off")) return given;
-  const devices = info.devices.filter(({ kind }) => kind === "virtio-mmio").map((device) => ({
-    address: device.windows[0]?.base ?? 0,
-    size: MMIO_WINDOW_SIZE,
-    gsi: device.gsi,
-  }));
-  return appendParameters(given, virtioMmioParameters(devices));
+  const virtio = devices.filter(({ kind }) => /^virtio-mmio\b/.test(kind));
+  return appendParameters(
+    given,
+    virtioMmioParameters(virtio.map(({ windows, gsi }) => ({
+      address: windows[0]?.base ?? 0,
+      size: MMIO_WINDOW_SIZE,
+      gsi,
+    }))),
+  );
 }
 
 function openPart(part: string | Uint8Array, stack: DisposableStack): Part {
   if (typeof part !== "string") return { size: part.length, bytes: part, name: "initrd" };
   const fd = stack.use(Fd.open(part, O_RDONLY));
   return { size: fileStatus(fd.number, `Cannot read initrd "${part}"`).size, fd, name: part };
+}
+
+function readKernel(
+  memory: GuestMemory,
+  kernel: OpenKernel | MemoryFile,
+  ranges: readonly FileRange[],
+): Promise<void>[] {
+  if (kernel instanceof OpenKernel) {
+    return ranges.map((range) => readFile(memory, kernel.fd, range, kernel.name));
+  }
+  for (const { offset, length, address } of ranges) {
+    memory.write(address, kernel.read(offset, length));
+  }
+  return [];
 }
 
 function readInitrd(

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type BootFilesOptions, findBootFiles, kernelRelease } from "../../src/boot/boot_files.ts";
+import { type BootFilesOptions, findBootFiles } from "../../src/boot/boot_files.ts";
+import { kernelRelease } from "../../src/boot/kernel_release.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { LOADED_MODULES } from "../../src/boot/initramfs.ts";
 import { fakeModule } from "./fake_module.ts";
@@ -83,7 +84,7 @@ Deno.test("findBootFiles() says what to pass where nothing can be fetched", asyn
     await assertRejects(
       () => findBootFiles(options),
       VireoError,
-      "Cannot find a kernel to boot: There is no network; pass a bzImage with --kernel PATH",
+      "Cannot find a kernel to boot: There is no network; pass one with --kernel PATH",
     );
     await writeTree(folder, "6.1-test");
     await assertRejects(
@@ -119,13 +120,31 @@ Deno.test("kernelRelease() reads a bzImage's release and takes nothing else for 
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, bzImage("6.1.0-9-cloud-amd64"));
-    assertEquals(kernelRelease(path), "6.1.0-9-cloud-amd64");
+    assertEquals(await kernelRelease(path), "6.1.0-9-cloud-amd64");
     await Deno.writeFile(path, new Uint8Array(2048));
-    assertEquals(kernelRelease(path), undefined);
+    assertEquals(await kernelRelease(path), undefined);
     await Deno.writeFile(path, new Uint8Array(3));
-    assertEquals(kernelRelease(path), undefined);
+    assertEquals(await kernelRelease(path), undefined);
     await Deno.writeFile(path, bzImage("../../etc"));
-    assertEquals(kernelRelease(path), undefined);
+    assertEquals(await kernelRelease(path), undefined);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("kernelRelease() finds an ELF kernel's banner, packed with gzip or not", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const kernel = new Uint8Array(3_000_000);
+    kernel.set([0x7f, 0x45, 0x4c, 0x46]);
+    const banner = "Linux version %s (%s)\0Linux version 6.12.9+deb13-amd64 (builder@debian.org)";
+    // Across two of the chunks that files are read in.
+    kernel.set(new TextEncoder().encode(banner), 2 ** 20 - 60);
+    await Deno.writeFile(path, kernel);
+    assertEquals(await kernelRelease(path), "6.12.9+deb13-amd64");
+    const packed = new Blob([kernel]).stream().pipeThrough(new CompressionStream("gzip"));
+    await Deno.writeFile(path, packed);
+    assertEquals(await kernelRelease(path), "6.12.9+deb13-amd64");
   } finally {
     await Deno.remove(path);
   }

@@ -12,6 +12,7 @@ Deno.test("parseBzImage() reads a header of protocol 2.15", () => {
   const { header, ...facts } = parse();
   assertEquals(header.length, 0x26c - 0x1f1);
   assertEquals(facts, {
+    kind: "bzimage",
     name: "vmlinuz",
     protocol: 0x20f,
     kernelOffset: 2048,

@@ -6,6 +6,7 @@ import { MACHINE_OPTIONS, splitFile } from "../../src/config/machine_options.ts"
 import { parseOptions } from "../../src/config/options.ts";
 import { mistakeText } from "../../src/config/mistake.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
+import { elfImage } from "../boot/elf_image.ts";
 import { kernelImage } from "../boot/kernel_image.ts";
 import { requirement } from "../support/require.ts";
 
@@ -14,22 +15,25 @@ openAllGroups();
 const GOLDEN = new URL("../golden/config/machine.txt", import.meta.url);
 
 /** Runs `work` in a folder with a kernel, a disk and `vm.toml`. */
-function inFolder(toml: string, work: (folder: string) => void): void {
-  const folder = Deno.makeTempDirSync({ prefix: "vireo-check-" });
+async function inFolder(
+  toml: string,
+  work: (folder: string) => void | Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "vireo-check-" });
   try {
-    Deno.writeFileSync(`${folder}/vmlinuz`, kernelImage({ kernelSize: 4096 }));
-    Deno.writeFileSync(`${folder}/a.img`, new Uint8Array(4096));
-    Deno.writeTextFileSync(`${folder}/vm.toml`, toml);
-    work(folder);
+    await Deno.writeFile(`${folder}/vmlinuz`, kernelImage({ kernelSize: 4096 }));
+    await Deno.writeFile(`${folder}/a.img`, new Uint8Array(4096));
+    await Deno.writeTextFile(`${folder}/vm.toml`, toml);
+    await work(folder);
   } finally {
-    Deno.removeSync(folder, { recursive: true });
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
 /** What `vireo check vm.toml ARGS` finds, with the folder taken out. */
-function mistakesOf(folder: string, ...args: string[]): string[] {
+async function mistakesOf(folder: string, ...args: string[]): Promise<string[]> {
   const options = parseOptions(MACHINE_OPTIONS, args);
-  const { mistakes } = checkMachine(`${folder}/vm.toml`, options);
+  const { mistakes } = await checkMachine(`${folder}/vm.toml`, options);
   return mistakes.map((mistake) => mistakeText(mistake).replaceAll(`${folder}/`, ""));
 }
 
@@ -54,15 +58,15 @@ readonly = true
 Deno.test(
   "vireo check prints keys, slots, APIC ids, addresses and interrupts",
   requirement("ffi"),
-  () => {
-    inFolder(MACHINE, (folder) => {
+  async () => {
+    await inFolder(MACHINE, async (folder) => {
       const options = parseOptions(MACHINE_OPTIONS, []);
-      const { machine, mistakes } = checkMachine(`${folder}/vm.toml`, options);
+      const { machine, mistakes } = await checkMachine(`${folder}/vm.toml`, options);
       assertEquals(mistakes, []);
       assert(machine !== undefined);
       const text = machineText(machine).replaceAll(folder, "/folder");
-      if (Deno.env.get("UPDATE_GOLDEN") === "1") Deno.writeTextFileSync(GOLDEN, text);
-      assertEquals(text, Deno.readTextFileSync(GOLDEN));
+      if (Deno.env.get("UPDATE_GOLDEN") === "1") await Deno.writeTextFile(GOLDEN, text);
+      assertEquals(text, await Deno.readTextFile(GOLDEN));
     });
   },
 );
@@ -70,9 +74,12 @@ Deno.test(
 Deno.test(
   "vireo check gives two devices neither one address nor one interrupt",
   requirement("ffi"),
-  () => {
-    inFolder(MACHINE, (folder) => {
-      const { machine } = checkMachine(`${folder}/vm.toml`, parseOptions(MACHINE_OPTIONS, []));
+  async () => {
+    await inFolder(MACHINE, async (folder) => {
+      const { machine } = await checkMachine(
+        `${folder}/vm.toml`,
+        parseOptions(MACHINE_OPTIONS, []),
+      );
       const gsis = machine?.devices.map(({ gsi }) => gsi).filter((gsi) => gsi >= 0) ?? [];
       const bases = machine?.devices.flatMap(({ windows }) => windows.map(({ base }) => base)) ??
         [];
@@ -84,11 +91,11 @@ Deno.test(
 Deno.test(
   "vireo check looks at every named file, each mistake with its line",
   requirement("ffi"),
-  () => {
-    inFolder(`${MACHINE}[log]\nfile = "none/log"\n`, (folder) => {
-      Deno.writeTextFileSync(`${folder}/vmlinuz`, "no kernel");
-      Deno.truncateSync(`${folder}/a.img`, 513);
-      const starts = mistakesOf(folder, "--initrd", "/nonexistent").map((text) =>
+  async () => {
+    await inFolder(`${MACHINE}[log]\nfile = "none/log"\n`, async (folder) => {
+      await Deno.writeTextFile(`${folder}/vmlinuz`, "no kernel");
+      await Deno.truncate(`${folder}/a.img`, 513);
+      const starts = (await mistakesOf(folder, "--initrd", "/nonexistent")).map((text) =>
         text.slice(0, 45)
       );
       assertEquals(starts.toSorted(), [
@@ -101,13 +108,50 @@ Deno.test(
   },
 );
 
-Deno.test("vireo check changes and keeps no file", requirement("ffi"), () => {
+Deno.test(
+  "vireo check says what of kernel, initrd and command line does not fit, all at once (row 2.7)",
+  requirement("ffi"),
+  async () => {
+    const toml = `[memory]\nsize = "32M"\n[kernel]\npath = "vmlinuz"\ninitrd = "a.img"\n`;
+    await inFolder(toml, async (folder) => {
+      await Deno.truncate(`${folder}/a.img`, 9 * 2 ** 20);
+      assertEquals(await mistakesOf(folder, "--cmdline", "x".repeat(2048)), [
+        "vm.toml:5: kernel.initrd: Cannot place an initrd of 9437184 bytes: RAM has room for " +
+        "8388608 above the kernel; give the machine more memory or a smaller initrd; allowed: " +
+        "an initrd that fits",
+        '--cmdline: kernel.cmdline: Cannot load kernel "vmlinuz": its command line has 2048 ' +
+        "bytes and it reads at most 2047; make it shorter; allowed: a command line that the " +
+        "kernel reads",
+      ]);
+      const [small] = await mistakesOf(folder, "--memory", "20M");
+      assertMatch(small ?? "", /kernel\.path: .*; give the machine at least 24 MiB/);
+    });
+  },
+);
+
+Deno.test("vireo check looks into kernels of every kind", requirement("ffi"), async () => {
+  await inFolder(MACHINE, async (folder) => {
+    const path = `${folder}/vmlinuz`;
+    await Deno.writeFile(path, elfImage());
+    assertEquals(await mistakesOf(folder), []);
+    const zipped = new Blob([elfImage()]).stream().pipeThrough(new CompressionStream("gzip"));
+    await Deno.writeFile(path, zipped);
+    assertEquals(await mistakesOf(folder, "--set", "kernel.entry=pvh"), []);
+    await Deno.writeFile(path, elfImage({ size: 0x1000 }));
+    assertMatch((await mistakesOf(folder))[0] ?? "", /^vm.toml:9: kernel\.path: .*truncated/);
+    await Deno.writeFile(path, kernelImage());
+    const [pvh] = await mistakesOf(folder, "--set", "kernel.entry=pvh");
+    assertMatch(pvh ?? "", /kernel\.path: .*a bzImage has no PVH entry/);
+  });
+});
+
+Deno.test("vireo check changes and keeps no file", requirement("ffi"), async () => {
   const keys = '[memory]\npath = "ram"\n[console]\nbackend = "file"\npath = "out"\n';
-  inFolder(`[kernel]\npath = "vmlinuz"\n${keys}`, (folder) => {
-    Deno.writeTextFileSync(`${folder}/out`, "kept");
-    assertEquals(mistakesOf(folder), []);
-    assertEquals(Deno.readTextFileSync(`${folder}/out`), "kept");
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).toSorted(), [
+  await inFolder(`[kernel]\npath = "vmlinuz"\n${keys}`, async (folder) => {
+    await Deno.writeTextFile(`${folder}/out`, "kept");
+    assertEquals(await mistakesOf(folder), []);
+    assertEquals(await Deno.readTextFile(`${folder}/out`), "kept");
+    assertEquals((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).toSorted(), [
       "a.img",
       "out",
       "vm.toml",
@@ -119,14 +163,14 @@ Deno.test("vireo check changes and keeps no file", requirement("ffi"), () => {
 Deno.test(
   "vireo check says when a socket cannot be made, and makes none",
   requirement("ffi"),
-  () => {
+  async () => {
     const keys =
       '[console]\nbackend = "unix"\npath = "con"\n[serial]\nbackend = "unix"\npath = "no/ser"\n';
-    inFolder(`[kernel]\npath = "vmlinuz"\n${keys}`, (folder) => {
-      assertMatch(mistakesOf(folder).join("\n"), /^vm\.toml:8: serial\.path: [^\n]*$/);
-      Deno.writeTextFileSync(`${folder}/con`, "");
+    await inFolder(`[kernel]\npath = "vmlinuz"\n${keys}`, async (folder) => {
+      assertMatch((await mistakesOf(folder)).join("\n"), /^vm\.toml:8: serial\.path: [^\n]*$/);
+      await Deno.writeTextFile(`${folder}/con`, "");
       assertMatch(
-        mistakesOf(folder)[0] ?? "",
+        (await mistakesOf(folder))[0] ?? "",
         /^vm\.toml:5: console\.path: .*con" is there and no socket/,
       );
     });
@@ -136,20 +180,26 @@ Deno.test(
 Deno.test(
   "vireo check says when there are more devices than interrupts",
   requirement("ffi"),
-  () => {
-    inFolder('[kernel]\npath = "vmlinuz"\n' + '[[disk]]\nsize = "1M"\n'.repeat(17), (folder) => {
-      const [mistake, ...more] = mistakesOf(folder);
-      assertEquals(more, []);
-      assert(mistake?.startsWith("vm.toml:35: disk[16]: All 17 interrupt pins"), mistake);
-    });
+  async () => {
+    await inFolder(
+      '[kernel]\npath = "vmlinuz"\n' + '[[disk]]\nsize = "1M"\n'.repeat(17),
+      async (folder) => {
+        const [mistake, ...more] = await mistakesOf(folder);
+        assertEquals(more, []);
+        assert(mistake?.startsWith("vm.toml:35: disk[16]: All 17 interrupt pins"), mistake);
+      },
+    );
   },
 );
 
-Deno.test("vireo check takes flags over a file, and flags alone", requirement("ffi"), () => {
-  inFolder(MACHINE, (folder) => {
+Deno.test("vireo check takes flags over a file, and flags alone", requirement("ffi"), async () => {
+  await inFolder(MACHINE, async (folder) => {
     const flags = ["--cpus", "3", "--memory", "256", "--disk", `${folder}/a.img,serial=x,readonly`];
     const args = [...flags, "--console", "none", "--cmdline", "quiet", "--set", "name=other"];
-    const { machine } = checkMachine(`${folder}/vm.toml`, parseOptions(MACHINE_OPTIONS, args));
+    const { machine } = await checkMachine(
+      `${folder}/vm.toml`,
+      parseOptions(MACHINE_OPTIONS, args),
+    );
     assertEquals(machine?.cpu.count, 3);
     assertEquals(machine?.memory.size, 256 * 2 ** 20);
     assertEquals(machine?.disk, [{
@@ -167,37 +217,44 @@ Deno.test("vireo check takes flags over a file, and flags alone", requirement("f
       "--memory",
       "64M",
     ]);
-    assertEquals(checkMachine(undefined, alone).machine?.memory.size, 64 * 2 ** 20);
+    assertEquals((await checkMachine(undefined, alone)).machine?.memory.size, 64 * 2 ** 20);
   });
 });
 
 Deno.test(
   "vireo check refuses numbers of vCPUs and sizes in options as in a file (rows 0.2, 3.25)",
   requirement("ffi"),
-  () => {
-    inFolder(MACHINE, (folder) => {
+  async () => {
+    await inFolder(MACHINE, async (folder) => {
       for (const count of ["0", "256", "abc", "-1", "1.5", ""]) {
-        const [text] = mistakesOf(folder, "--cpus", count);
+        const [text] = await mistakesOf(folder, "--cpus", count);
         assert(text?.startsWith("--cpus: cpu.count: It is"), text);
       }
       for (const size of ["0", "x", "1e3", "2T", "1025K"]) {
-        const [text] = mistakesOf(folder, "--memory", size);
+        const [text] = await mistakesOf(folder, "--memory", size);
         assert(text?.startsWith("--memory: memory.size: It is"), text);
       }
-      const [text] = mistakesOf(folder, "--disk", "");
+      const [text] = await mistakesOf(folder, "--disk", "");
       assert(text?.startsWith("--disk: disk[0].path: The path is empty"), text);
     });
   },
 );
 
-Deno.test("vireo check names the place where a file stops being TOML", requirement("ffi"), () => {
-  inFolder("a = 1\nb = \n", (folder) => {
-    const { mistakes } = checkMachine(`${folder}/vm.toml`, parseOptions(MACHINE_OPTIONS, []));
-    assertEquals(mistakes.map(({ line, problem }) => [line, problem]), [
-      [2, "A value is expected here, not the line's end"],
-    ]);
-  });
-});
+Deno.test(
+  "vireo check names the place where a file stops being TOML",
+  requirement("ffi"),
+  async () => {
+    await inFolder("a = 1\nb = \n", async (folder) => {
+      const { mistakes } = await checkMachine(
+        `${folder}/vm.toml`,
+        parseOptions(MACHINE_OPTIONS, []),
+      );
+      assertEquals(mistakes.map(({ line, problem }) => [line, problem]), [
+        [2, "A value is expected here, not the line's end"],
+      ]);
+    });
+  },
+);
 
 Deno.test("splitFile() finds the file among options and their values", () => {
   assertEquals(splitFile(MACHINE_OPTIONS, ["--cpus", "2", "vm.toml", "--memory=1G"]), {

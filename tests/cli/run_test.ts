@@ -1,6 +1,6 @@
 /** `vireo run`: its options, its backends and what an end means. Guests are run by the tests of Linux. */
 
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
 import { openBackends } from "../../src/library/backends.ts";
 import { requireFit, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
@@ -126,34 +126,43 @@ Deno.test("endOf() takes a halted guest for a crashed one", () => {
 });
 
 /** A kernel file for the length of a test. */
-function withKernel(image: Uint8Array, work: (path: string) => void): void {
-  const path = Deno.makeTempFileSync({ prefix: "vireo-kernel-" });
+async function withKernel(
+  image: Uint8Array,
+  work: (path: string) => Promise<void>,
+): Promise<void> {
+  const path = await Deno.makeTempFile({ prefix: "vireo-kernel-" });
   try {
-    Deno.writeFileSync(path, image);
-    work(path);
+    await Deno.writeFile(path, image);
+    await work(path);
   } finally {
-    Deno.removeSync(path);
+    await Deno.remove(path);
   }
 }
 
 Deno.test(
   "requireFit() keeps Linux off a KVM that emulates instructions",
   requirement("ffi"),
-  () => {
+  async () => {
     const kvm = { kind: "paravirtual", reason: "no svm" } as const;
     const release = new TextEncoder().encode("6.1.0-9-cloud-amd64 (x) #1\0");
     const named = kernelImage({ fields: { kernel_version: 0x400 } });
     named.set(release, 0x600);
-    const banner = new TextEncoder().encode("\x7fELF ... Linux version 6.1");
-    for (const image of [named, banner, Uint8Array.of(0x1f, 0x8b, 8)]) {
-      withKernel(image, (path) => {
-        const unfit = assertThrows(() => requireFit(kvm, path), VireoError, "use a host with vmx");
+    const banner = new TextEncoder().encode("\x7fELF ... Linux version 6.1.0 (x)");
+    const packed = new Blob([banner]).stream().pipeThrough(new CompressionStream("gzip"));
+    const gzip = new Uint8Array(await new Response(packed).arrayBuffer());
+    for (const image of [named, banner, gzip]) {
+      await withKernel(image, async (path) => {
+        const unfit = await assertRejects(
+          () => requireFit(kvm, path),
+          VireoError,
+          "use a host with vmx",
+        );
         assertEquals(unfit.kind, "compat");
       });
     }
-    withKernel(kernelImage(), (path) => {
+    await withKernel(kernelImage(), async (path) => {
       assertMatch(
-        requireFit(kvm, path) ?? "",
+        await requireFit(kvm, path) ?? "",
         /emulates instructions, and not all of them: no svm/,
       );
     });

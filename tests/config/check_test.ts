@@ -72,7 +72,7 @@ Deno.test("describe() takes memory of 1 MiB and 1 TiB, and no page less or more 
 Deno.test("checkDescription() says that the kernel is missing (row 0.14)", () => {
   const [mistake, ...more] = checkDescription({}).mistakes.map(mistakeText);
   assertEquals(more, []);
-  assertEquals(mistake, "kernel.path: It is missing; allowed: the path of a bzImage");
+  assertEquals(mistake, "kernel.path: It is missing; allowed: the path of a kernel");
 });
 
 Deno.test("checkDescription() refuses numbers of vCPUs that no machine has (row 3.25)", () => {

@@ -25,7 +25,7 @@ function hostileKernel(random: Random): Uint8Array {
 /** Every range that a plan writes lies in RAM, and no two of them meet. */
 function checkPlan(plan: LinuxPlan, ramEnd: number): void {
   const ranges = [
-    plan.kernel,
+    ...plan.kernel,
     ...(plan.initrd ? [plan.initrd] : []),
     ...plan.placements.map(({ address, bytes }) => ({ address, length: bytes.length })),
   ].toSorted((a, b) => a.address - b.address);
