@@ -9,7 +9,8 @@ import { fromFileUrl, join } from "@std/path";
 import { linesTo, runCommand } from "./runner/command.ts";
 import { parseJunit } from "./runner/junit.ts";
 import type { Outcome } from "./runner/result.ts";
-import { type Mutant, MUTANTS } from "./mutants_table.ts";
+import type { Mutant } from "./mutant.ts";
+import { MUTANTS } from "./mutants_table.ts";
 import { say } from "./support/progress.ts";
 
 const PROJECT = fromFileUrl(new URL("../", import.meta.url));

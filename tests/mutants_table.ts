@@ -4,19 +4,9 @@
  * @module
  */
 
-/** One broken line. */
-export interface Mutant {
-  /** What is broken. */
-  readonly name: string;
-  /** Path of the source below the project. */
-  readonly file: string;
-  /** Text that stands once in the file. */
-  readonly line: string;
-  /** What stands there in the mutant. */
-  readonly broken: string;
-  /** The test that turns red: its file, and its name or a part of it. */
-  readonly test: { readonly file: string; readonly name: string };
-}
+import type { Mutant } from "./mutant.ts";
+import { DEVICE_MUTANTS } from "./mutants_devices.ts";
+import { MACHINE_MUTANTS } from "./mutants_machine.ts";
 
 /** Every mutant. `tests/mutants_test.ts` keeps the table in step with the source. */
 export const MUTANTS: readonly Mutant[] = [
@@ -213,4 +203,6 @@ export const MUTANTS: readonly Mutant[] = [
     broken: "return event >= before && event < now;",
     test: { file: "tests/virtio/virtqueue_events_test.ts", name: "Virtqueue.publish() of " },
   },
+  ...DEVICE_MUTANTS,
+  ...MACHINE_MUTANTS,
 ];
