@@ -189,7 +189,7 @@ export const DEVICE_MUTANTS: readonly Mutant[] = [
     broken: "    if (used > this.#sqMask) return false;\n",
     test: {
       file: "tests/host/io_uring_test.ts",
-      name: "IoUring refuses more than fits and takes more after completions",
+      name: "IoUring never has more in flight than completions fit",
     },
   },
   {

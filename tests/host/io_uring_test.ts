@@ -76,6 +76,22 @@ Deno.test("IoUring refuses more than fits and takes more after completions", nee
   assertEquals(ring.fdatasync(file.number, 5), true);
 });
 
+Deno.test("IoUring never has more in flight than completions fit", needs, () => {
+  using ring = createRing(2);
+  using file = Fd.memory("vireo-test");
+  // Two at a time can be prepared, and four can end before they are fetched.
+  for (const [first, second] of [[1, 2], [3, 4]] as const) {
+    assertEquals(ring.fdatasync(file.number, first), true);
+    assertEquals(ring.fdatasync(file.number, second), true);
+    assertEquals(ring.submit(), 0);
+  }
+  assertEquals(ring.fdatasync(file.number, 5), false);
+  assertEquals(ring.wait(4), 0);
+  assertEquals(ring.fdatasync(file.number, 5), false);
+  assertEquals(ring.next(), true);
+  assertEquals(ring.fdatasync(file.number, 5), true);
+});
+
 Deno.test("IoUring signals its eventfd for completions", needs, () => {
   using ring = createRing(4);
   using event = EventFd.create();

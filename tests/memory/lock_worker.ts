@@ -14,12 +14,21 @@ export interface LockStart {
   /** Offsets of the lock and of the counter. */
   readonly lock: number;
   readonly counter: number;
+  /** Offset of the word that counts the workers that are ready; all of them begin when it says `workers`. */
+  readonly gate: number;
+  readonly workers: number;
   readonly rounds: number;
 }
 
 self.onmessage = ({ data }: MessageEvent<LockStart>) => {
   const state = SharedState.attach(data.buffer);
   const lock = state.lock(data.lock);
+  const gate = data.gate / 4;
+  Atomics.add(state.words, gate, 1);
+  Atomics.notify(state.words, gate);
+  for (let now = 0; (now = Atomics.load(state.words, gate)) < data.workers;) {
+    Atomics.wait(state.words, gate, now);
+  }
   for (let i = 0; i < data.rounds; i++) {
     lock.acquire();
     const value = state.view.getUint32(data.counter, true);

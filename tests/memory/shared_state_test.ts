@@ -80,6 +80,8 @@ Deno.test("SharedLock keeps four workers apart: no count is lost", NEEDS, async 
     buffer: state.buffer,
     lock: state.allocate(4, "lock"),
     counter: state.allocate(8, "counter"),
+    gate: state.allocate(4, "gate"),
+    workers: WORKERS,
     rounds: ROUNDS,
   };
   const ends = Array.from({ length: WORKERS }, () => {
