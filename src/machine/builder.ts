@@ -10,7 +10,7 @@ import { checkGuestState } from "../arch/x86_64/guest_state.ts";
 import { HOLE_ADDRESS, RSDP_ADDRESS } from "../arch/x86_64/layout.ts";
 import type { EntryState } from "../arch/x86_64/registers.ts";
 import { apicIds, checkTopology, flatTopology, type Topology } from "../arch/x86_64/topology.ts";
-import { VireoError } from "../base/errors.ts";
+import { ConfigError, VireoError } from "../base/errors.ts";
 import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
@@ -77,6 +77,7 @@ export async function buildMachine(
   const options = parts.driver ? { driver: parts.driver } : {};
   const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
   stage("compat", "Cannot use this KVM", () => kvm.requireCompatible());
+  stage("config", "Cannot use this machine", () => requireVcpus(kvm, config.cpus));
   const supported = stage("compat", "Cannot use this KVM", () => kvm.supportedCpuid());
   const physicalBits = kvm.physicalAddressBits();
   const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
@@ -198,6 +199,16 @@ function enter(vcpu: Vcpu, entry: EntryState, physicalBits: number): void {
   vcpu.setRegisters(registers);
   vcpu.setFpu(fpu);
   if (vcpu.id !== 0) vcpu.setMpState(KVM_MP_STATE_RUNNABLE);
+}
+
+/** Refuses more vCPUs than KVM makes in a VM here. */
+function requireVcpus(kvm: Kvm, cpus: number): void {
+  const most = kvm.check("MAX_VCPUS");
+  if (cpus <= most) return;
+  throw new ConfigError(
+    "cpu.count",
+    `This host's KVM makes ${most} vCPUs a VM; give at most so many`,
+  );
 }
 
 /** A stack that disposes of `last` after `first`. */

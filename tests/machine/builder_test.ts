@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM } from "../../src/abi/linux.ts";
 import { pvhEntry } from "../../src/arch/x86_64/registers.ts";
-import { type ErrorKind, SystemError, VireoError } from "../../src/base/errors.ts";
+import { ConfigError, type ErrorKind, SystemError, VireoError } from "../../src/base/errors.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { Mapping } from "../../src/host/mapping.ts";
 import { buildMachine, type BuildParts } from "../../src/machine/builder.ts";
@@ -165,6 +165,31 @@ Deno.test(
     assert(error.cause instanceof SystemError);
   },
 );
+
+for (
+  const { given, kvm, says } of [
+    {
+      given: { memory: 2 ** 40 },
+      kvm: {},
+      says:
+        "memory.size: Cannot make 1099511627776 bytes of RAM: guest physical addresses have 40 bits",
+    },
+    {
+      given: { cpus: 5 },
+      kvm: { capabilities: { MAX_VCPUS: 4 } },
+      says: "cpu.count: This host's KVM makes 4 vCPUs a VM; give at most so many",
+    },
+  ]
+) {
+  Deno.test(`buildMachine() says: ${says} (row 4.4)`, requirement("ffi"), async () => {
+    const parts = { loader: LOADER, driver: new FakeKvm(kvm) };
+    await assertRejects(
+      () => buildMachine({ memory: 2 * MIB, ...given }, parts),
+      ConfigError,
+      says,
+    );
+  });
+}
 
 Deno.test(
   "buildMachine() names every capability that KVM lacks (row 0.8)",

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VireoError } from "../../base/errors.ts";
+import { ConfigError, VireoError } from "../../base/errors.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -181,11 +181,11 @@ export function splitRam(size: number, physicalBits = 52): readonly RamRegion[] 
   const high = { address: HOLE_END, size: size - HOLE_ADDRESS };
   const limit = 2 ** physicalBits;
   if (high.address + high.size > limit) {
-    const most = limit - (HOLE_END - HOLE_ADDRESS);
-    throw new VireoError(
-      "config",
+    const most = Math.max(limit - (HOLE_END - HOLE_ADDRESS), HOLE_ADDRESS);
+    throw new ConfigError(
+      "memory.size",
       `Cannot make ${size} bytes of RAM: guest physical addresses have ${physicalBits} bits on this host, ` +
-        `so at most ${Math.max(most, HOLE_ADDRESS)} bytes fit beside the hole below 4 GiB`,
+        `so at most ${most} bytes fit beside the hole below 4 GiB`,
     );
   }
   return [{ address: 0, size: HOLE_ADDRESS }, high];
