@@ -9,6 +9,7 @@ import {
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
+  KVM_EXIT_SHUTDOWN,
   KVM_EXIT_SYSTEM_EVENT,
   KVM_EXIT_UNKNOWN,
   KVM_EXIT_X86_RDMSR,
@@ -79,6 +80,9 @@ const SYSTEM_EVENT_NAMES: Readonly<Record<number, string>> = {
   6: "SEV_TERM",
 };
 
+/** Where a processor begins after its reset. On AMD's, KVM resets a vCPU that shuts down before it tells. */
+const RESET_RIP = 0xfff0n;
+
 /** `KVM_EXIT_MMIO` for 6. */
 export function exitName(reason: number): string {
   return `KVM_EXIT_${EXIT_NAMES[reason] ?? reason}`;
@@ -91,6 +95,8 @@ export function exitName(reason: number): string {
  * @param rip the guest's instruction pointer, where it could be read
  */
 export function describeExit(exit: Exit, rip?: bigint): string {
+  const isReset = exit.reason === KVM_EXIT_SHUTDOWN && rip === RESET_RIP;
+  if (isReset) return `${exitName(exit.reason)}, after which KVM reset the vCPU, and rip with it`;
   const at = rip === undefined ? "" : ` at rip ${hex(rip)}`;
   return `${exitName(exit.reason)}${exitDetail(exit)}${at}`;
 }

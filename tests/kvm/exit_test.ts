@@ -188,6 +188,13 @@ Deno.test("describeExit(): a triple fault is a shutdown (row 0.30)", real, () =>
   assertEquals(exitName(guest.vcpu.exit.reason), "KVM_EXIT_SHUTDOWN");
 });
 
+Deno.test("describeExit() takes the reset vector for no place of a shutdown (row 0.30)", () => {
+  const exit = writtenExit(KVM_EXIT_SHUTDOWN, () => {});
+  assertEquals(describeExit(exit, 0x1234n), "KVM_EXIT_SHUTDOWN at rip 0x1234");
+  const reset = "KVM_EXIT_SHUTDOWN, after which KVM reset the vCPU, and rip with it";
+  assertEquals(describeExit(exit, 0xfff0n), reset);
+});
+
 Deno.test("describeExit() shows the instruction's bytes where KVM gives them (row 0.30)", () => {
   const exit = writtenExit(KVM_EXIT_INTERNAL_ERROR, (view, at) => {
     view.setUint32(at + KvmExitEmulationFailure.suberror, 1, true);
