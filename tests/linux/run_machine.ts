@@ -144,10 +144,12 @@ mkdir -p /dev/pts /dev/shm
 mount -a
 read -r modules < /etc/modules
 modprobe -a $modules
+case ${output} in /tmp/*) : > ${output} ;; esac
 tries=0
 while [ ! -e ${output} ] && [ $tries -lt 500 ]; do tries=$((tries + 1)); sleep 0.02; done
-stty -F ${output} raw -echo 2> /dev/null
-. /script < ${output} > ${output} 2>&1
+exec < ${output} > ${output} 2>&1
+stty raw -echo 2> /dev/null
+. /script
 sync
 poweroff -f
 `;
