@@ -1,15 +1,20 @@
 /**
- * `ioctl` in its three shapes. All three give the call's result or a negative errno and allocate nothing, but for
- * {@linkcode ioctlNumber} of a number other than 0.
+ * `ioctl` in its three shapes, all by one symbol: a second one would cost each isolate more than the pointers that two of the
+ * shapes allocate. All give the call's result or a negative errno.
  *
  * @module
  */
 
-import { errno, ioctlBytesCalls, ioctlCalls } from "./libc.ts";
+import { errno, ioctlCalls } from "./libc.ts";
 import { pointer } from "./mapping.ts";
 
+/** Opens the symbol ahead of its first use, where an isolate has the time for it. */
+export function openIoctl(): void {
+  ioctlCalls();
+}
+
 /**
- * An ioctl without an argument: KVM_RUN and the like.
+ * An ioctl without an argument: KVM_RUN and the like. Allocates nothing.
  *
  * @param fd descriptor's number
  * @param request the ioctl's number
@@ -37,6 +42,6 @@ export function ioctlNumber(fd: number, request: number, value: number): number 
  */
 export function ioctlBytes(fd: number, request: number, bytes: Uint8Array<ArrayBuffer>): number {
   // SAFETY: `bytes` lives through the call, and the kernel keeps no pointer into a struct that KVM's ioctls get.
-  const result = ioctlBytesCalls().ioctl(fd, request, bytes);
+  const result = ioctlCalls().ioctl(fd, request, Deno.UnsafePointer.of(bytes));
   return result < 0 ? -(errno[0] ?? 0) : result;
 }

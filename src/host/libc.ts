@@ -22,11 +22,6 @@ const IOCTL = {
   ioctl: { parameters: ["i32", "u32", "pointer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const IOCTL_BYTES = {
-  // int ioctl(int fd, unsigned long request, void *argp)
-  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
 const WRITING = {
   // ssize_t write(int fd, const void *buf, size_t count)
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -239,10 +234,8 @@ function lazily<S extends Deno.ForeignLibraryInterface>(symbols: S): Opener<S> {
   return open;
 }
 
-/** `ioctl` without an argument, or with a number. */
+/** `ioctl`. */
 export const ioctlCalls: Opener<typeof IOCTL> = lazily(IOCTL);
-/** `ioctl` with a C struct. */
-export const ioctlBytesCalls: Opener<typeof IOCTL_BYTES> = lazily(IOCTL_BYTES);
 /** `write`, which is also how an eventfd is signalled. */
 export const writingCalls: Opener<typeof WRITING> = lazily(WRITING);
 /** `read` and `close`. */

@@ -35,7 +35,7 @@ import { type Platform, x86Platform } from "./platform.ts";
 import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
-import { VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
+import { startVcpuWorker, VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
 
 /** What a machine is built with besides its description. */
 export interface BuildParts {
@@ -83,6 +83,8 @@ export async function buildMachine(
   const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
   const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
   marks?.add(MARK.vmCreated);
+  // The longest step by far; what the worker does after this isolate goes on is done by the time it gets its vCPU.
+  const firstWorker = stack.adopt(startVcpuWorker(), (worker) => worker.terminate());
 
   const ram = stage(
     "setup_memory",
@@ -127,7 +129,7 @@ export async function buildMachine(
     rsdpAddress: RSDP_ADDRESS,
   };
 
-  // Reading the kernel goes on while the steps below are done, the start of a worker above all.
+  // Reading the kernel goes on while the steps below are done.
   const loading = stage(
     "load_memory",
     "Cannot load the guest",
@@ -144,7 +146,7 @@ export async function buildMachine(
       marks: marks?.offset ?? -1,
     };
     const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
-    vcpus[0]?.spawn();
+    vcpus[0]?.spawn(firstWorker);
     const facts = { cpus: maxCpus, topology, without: config.withoutFeatures, supported };
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("setup_vcpu", `Cannot set vCPU ${index} up`, () => {

@@ -46,8 +46,9 @@ export class IoWorkerHandle implements Disposable {
     this.#control = new IoControl(parts.state, this.#offset);
   }
 
-  /** Starts the isolate. Notifications that come before it is up wait in their eventfds. */
+  /** Starts the isolate where it has not been. Notifications that come before it is up wait in their eventfds. */
   start(): void {
+    if (this.#worker !== undefined) return;
     const { index, state, table, regions } = this.#parts;
     const worker = new Worker(new URL("../virtio/io_worker.ts", import.meta.url), {
       type: "module",

@@ -148,9 +148,16 @@ export class Machine implements AsyncDisposable {
     using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
     let outcome: Outcome | undefined;
     try {
-      if (isStart) this.#crew.start(this.config.startBarrier);
-      else await this.#inTurn(() => this.#crew.resume());
-      await Promise.race([this.#parts.events.some(), aborted.promise, this.#closed.promise]);
+      const started = isStart
+        ? this.#crew.start(this.config.startBarrier)
+        : this.#inTurn(() => this.#crew.resume());
+      if (!isStart) await started;
+      await Promise.race([
+        this.#parts.events.some(),
+        aborted.promise,
+        this.#closed.promise,
+        started.then(() => this.#closed.promise),
+      ]);
       return outcome = await this.#outcome(signal, onAbort);
     } finally {
       if (outcome?.cause !== "yield") {

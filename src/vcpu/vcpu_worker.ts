@@ -9,6 +9,7 @@
 import { errorText } from "../base/errors.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import type { FrontRequest } from "../devices/front.ts";
+import { openIoctl } from "../host/ioctl.ts";
 import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
 import { Vcpu } from "../kvm/vcpu.ts";
 import { SharedState } from "../memory/shared_state.ts";
@@ -17,6 +18,11 @@ import { VcpuControl, VcpuState, Wanted } from "./control.ts";
 import { type LoopEnd, runVcpu } from "./loop.ts";
 import type { VcpuMessage, VcpuStart } from "./messages.ts";
 
+// Done here since the message comes later: blocked in the thread, open in KVM_RUN alone, a kick at any other time waits for the
+// next KVM_RUN.
+blockKicks();
+const thread = threadId();
+openIoctl();
 self.onmessage = (event: MessageEvent<VcpuStart>) => main(event.data);
 
 function main(start: VcpuStart): void {
@@ -37,9 +43,7 @@ function main(start: VcpuStart): void {
 function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEnd | undefined {
   nameThread(`vcpu_${start.vcpu.id}`);
   if (start.pin.length > 0) pinThread(start.pin);
-  // Blocked in the thread, open in KVM_RUN alone: a kick at any other time waits there for the next KVM_RUN.
-  blockKicks();
-  control.announce(threadId());
+  control.announce(thread);
   const vcpu = Vcpu.borrow(start.vcpu);
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
   const requests = new Requests(start.vcpu.id, control, marks);

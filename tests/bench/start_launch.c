@@ -1,9 +1,10 @@
 /*
  * Starts a program and measures from outside when its guest has run its first instruction: a write that KVM turns into a
- * signal of an eventfd made here. Then it prints "first NS CPU-NS EPOCH-NS" (since the start; the program's CPU time; the
- * start by the wall clock) and kills the program. Where that ends by itself before, it prints "end NS CPU-NS EPOCH-NS".
+ * signal of an eventfd made here, or that the program itself passes on to a pipe made here. Then it prints "first NS CPU-NS
+ * EPOCH-NS" (since the start; the program's CPU time; the start by the wall clock) and kills the program, after LINGER ms
+ * where the environment says so. Where that ends by itself before, it prints "end NS CPU-NS EPOCH-NS".
  *
- *   start_launch COMMAND ARGUMENT...        (the eventfd's number is in EVENT of the environment)
+ *   start_launch COMMAND ARGUMENT...        (the eventfd's number is in EVENT of the environment, the pipe is descriptor 9)
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -18,6 +19,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { PIPE = 9 };
 
 extern char **environ;
 
@@ -39,21 +42,28 @@ int main(int count, char **arguments) {
   char number[16];
   snprintf(number, sizeof(number), "%d", event);
   setenv("EVENT", number, 1);
+  int ends[2];
+  if (pipe(ends) < 0 || dup2(ends[1], PIPE) < 0) die("pipe");
+  close(ends[1]);
 
   long long epoch = now(CLOCK_REALTIME), began = now(CLOCK_MONOTONIC);
   pid_t child;
   if (posix_spawnp(&child, arguments[1], NULL, NULL, arguments + 1, environ) != 0) die(arguments[1]);
   int exited = syscall(SYS_pidfd_open, child, 0);
   if (exited < 0) die("pidfd_open");
-  struct pollfd ready[] = {{.fd = event, .events = POLLIN}, {.fd = exited, .events = POLLIN}};
-  if (poll(ready, 2, 20000) <= 0) {
+  struct pollfd ready[] = {{.fd = event, .events = POLLIN},
+                           {.fd = ends[0], .events = POLLIN},
+                           {.fd = exited, .events = POLLIN}};
+  if (poll(ready, 3, 20000) <= 0) {
     kill(child, SIGKILL);
     die("nothing happened");
   }
   long long took = now(CLOCK_MONOTONIC) - began, cpu = 0;
-  int first = (ready[0].revents & POLLIN) != 0;
+  int first = ((ready[0].revents | ready[1].revents) & POLLIN) != 0;
   clockid_t clock;
   if (first && clock_getcpuclockid(child, &clock) == 0) cpu = now(clock);
+  const char *linger = getenv("LINGER");
+  if (first && linger != NULL) usleep(atoi(linger) * 1000);
   if (first) kill(child, SIGKILL);
   int status;
   struct rusage usage;

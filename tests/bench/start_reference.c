@@ -81,8 +81,8 @@ int main(void) {
   int vm = call(kvm, KVM_CREATE_VM, 0);
   uint8_t *memory = make_memory(vm);
   make_devices(vm, atoi(event));
-  /* mov edx, PORT; out dx, al; jmp $ */
-  static const uint8_t code[] = {0xba, PORT & 0xff, PORT >> 8, 0, 0, 0xee, 0xeb, 0xfe};
+  /* mov edx, PORT; out dx, al; cli; hlt */
+  static const uint8_t code[] = {0xba, PORT & 0xff, PORT >> 8, 0, 0, 0xee, 0xfa, 0xf4};
   memcpy(memory + CODE, code, sizeof(code));
   int vcpu = call(vm, KVM_CREATE_VCPU, 0);
   int size = call(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);

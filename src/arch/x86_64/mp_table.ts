@@ -31,6 +31,12 @@ const EVERY_LAPIC = 0xff;
 const CPU_SIGNATURE = 0x600;
 const CPU_FEATURES = 0x201;
 
+/** An entry of the configuration table: all are written into one array, since small arrays are dear in a program that just started. */
+interface Entry {
+  readonly size: number;
+  write(view: DataView, at: number): void;
+}
+
 /**
  * Floating pointer and configuration table.
  *
@@ -50,7 +56,7 @@ export function mpTable(apicIds: readonly number[]): readonly Placement[] {
   }
   const entries = [
     ...apicIds.map(processor),
-    isaBus(),
+    isaBus,
     ioapic(ioapicId),
     ...Array.from(
       { length: IOAPIC_PINS },
@@ -67,7 +73,8 @@ export function mpTable(apicIds: readonly number[]): readonly Placement[] {
 }
 
 function floatingPointer(): Uint8Array {
-  const { bytes, view } = block(sizeof(mp.mpf_intel));
+  const bytes = new Uint8Array(sizeof(mp.mpf_intel));
+  const view = new DataView(bytes.buffer);
   bytes.set(ascii("_MP_"), mp.mpf_intel.signature);
   view.setUint32(mp.mpf_intel.physptr, MP_TABLE_ADDRESS, true);
   view.setUint8(mp.mpf_intel.length, bytes.length / PARAGRAPH);
@@ -76,9 +83,10 @@ function floatingPointer(): Uint8Array {
   return bytes;
 }
 
-function configurationTable(entries: readonly Uint8Array[]): Uint8Array {
-  const size = entries.reduce((sum, entry) => sum + entry.length, sizeof(mp.mpc_table));
-  const { bytes, view } = block(size);
+function configurationTable(entries: readonly Entry[]): Uint8Array {
+  const size = entries.reduce((sum, entry) => sum + entry.size, sizeof(mp.mpc_table));
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
   bytes.set(ascii("PCMP"), mp.mpc_table.signature);
   view.setUint16(mp.mpc_table.length, size, true);
   view.setUint8(mp.mpc_table.spec, SPECIFICATION);
@@ -88,40 +96,48 @@ function configurationTable(entries: readonly Uint8Array[]): Uint8Array {
   view.setUint32(mp.mpc_table.lapic, LAPIC_ADDRESS, true);
   let at = sizeof(mp.mpc_table);
   for (const entry of entries) {
-    bytes.set(entry, at);
-    at += entry.length;
+    entry.write(view, at);
+    at += entry.size;
   }
   view.setUint8(mp.mpc_table.checksum, checksum(bytes));
   return bytes;
 }
 
-function processor(apicId: number, index: number): Uint8Array {
-  const { bytes, view } = block(sizeof(mp.mpc_cpu));
-  view.setUint8(mp.mpc_cpu.type, mp.MP_PROCESSOR);
-  view.setUint8(mp.mpc_cpu.apicid, apicId);
-  view.setUint8(mp.mpc_cpu.apicver, LAPIC_VERSION);
-  view.setUint8(mp.mpc_cpu.cpuflag, mp.CPU_ENABLED + (index === 0 ? mp.CPU_BOOTPROCESSOR : 0));
-  view.setUint32(mp.mpc_cpu.cpufeature, CPU_SIGNATURE, true);
-  view.setUint32(mp.mpc_cpu.featureflag, CPU_FEATURES, true);
-  return bytes;
+function processor(apicId: number, index: number): Entry {
+  const flags = mp.CPU_ENABLED + (index === 0 ? mp.CPU_BOOTPROCESSOR : 0);
+  return {
+    size: sizeof(mp.mpc_cpu),
+    write(view, at) {
+      view.setUint8(at + mp.mpc_cpu.type, mp.MP_PROCESSOR);
+      view.setUint8(at + mp.mpc_cpu.apicid, apicId);
+      view.setUint8(at + mp.mpc_cpu.apicver, LAPIC_VERSION);
+      view.setUint8(at + mp.mpc_cpu.cpuflag, flags);
+      view.setUint32(at + mp.mpc_cpu.cpufeature, CPU_SIGNATURE, true);
+      view.setUint32(at + mp.mpc_cpu.featureflag, CPU_FEATURES, true);
+    },
+  };
 }
 
-function isaBus(): Uint8Array {
-  const { bytes, view } = block(sizeof(mp.mpc_bus));
-  view.setUint8(mp.mpc_bus.type, mp.MP_BUS);
-  view.setUint8(mp.mpc_bus.busid, ISA_BUS);
-  bytes.set(ascii("ISA   "), mp.mpc_bus.bustype);
-  return bytes;
-}
+const isaBus: Entry = {
+  size: sizeof(mp.mpc_bus),
+  write(view, at) {
+    view.setUint8(at + mp.mpc_bus.type, mp.MP_BUS);
+    view.setUint8(at + mp.mpc_bus.busid, ISA_BUS);
+    ascii("ISA   ").forEach((byte, i) => view.setUint8(at + mp.mpc_bus.bustype + i, byte));
+  },
+};
 
-function ioapic(id: number): Uint8Array {
-  const { bytes, view } = block(sizeof(mp.mpc_ioapic));
-  view.setUint8(mp.mpc_ioapic.type, mp.MP_IOAPIC);
-  view.setUint8(mp.mpc_ioapic.apicid, id);
-  view.setUint8(mp.mpc_ioapic.apicver, IOAPIC_VERSION);
-  view.setUint8(mp.mpc_ioapic.flags, mp.MPC_APIC_USABLE);
-  view.setUint32(mp.mpc_ioapic.apicaddr, IOAPIC_ADDRESS, true);
-  return bytes;
+function ioapic(id: number): Entry {
+  return {
+    size: sizeof(mp.mpc_ioapic),
+    write(view, at) {
+      view.setUint8(at + mp.mpc_ioapic.type, mp.MP_IOAPIC);
+      view.setUint8(at + mp.mpc_ioapic.apicid, id);
+      view.setUint8(at + mp.mpc_ioapic.apicver, IOAPIC_VERSION);
+      view.setUint8(at + mp.mpc_ioapic.flags, mp.MPC_APIC_USABLE);
+      view.setUint32(at + mp.mpc_ioapic.apicaddr, IOAPIC_ADDRESS, true);
+    },
+  };
 }
 
 /** An interrupt of the ISA bus. All are edge triggered: that is what irqfds are. */
@@ -130,19 +146,17 @@ function interrupt(type: number, route: {
   readonly source: number;
   readonly target: number;
   readonly pin: number;
-}): Uint8Array {
-  const { bytes, view } = block(sizeof(mp.mpc_intsrc));
-  view.setUint8(mp.mpc_intsrc.type, type);
-  view.setUint8(mp.mpc_intsrc.irqtype, route.irqtype);
-  view.setUint16(mp.mpc_intsrc.irqflag, mp.MP_IRQ_EDGE_HIGH, true);
-  view.setUint8(mp.mpc_intsrc.srcbus, ISA_BUS);
-  view.setUint8(mp.mpc_intsrc.srcbusirq, route.source);
-  view.setUint8(mp.mpc_intsrc.dstapic, route.target);
-  view.setUint8(mp.mpc_intsrc.dstirq, route.pin);
-  return bytes;
-}
-
-function block(size: number): { readonly bytes: Uint8Array; readonly view: DataView } {
-  const bytes = new Uint8Array(size);
-  return { bytes, view: new DataView(bytes.buffer) };
+}): Entry {
+  return {
+    size: sizeof(mp.mpc_intsrc),
+    write(view, at) {
+      view.setUint8(at + mp.mpc_intsrc.type, type);
+      view.setUint8(at + mp.mpc_intsrc.irqtype, route.irqtype);
+      view.setUint16(at + mp.mpc_intsrc.irqflag, mp.MP_IRQ_EDGE_HIGH, true);
+      view.setUint8(at + mp.mpc_intsrc.srcbus, ISA_BUS);
+      view.setUint8(at + mp.mpc_intsrc.srcbusirq, route.source);
+      view.setUint8(at + mp.mpc_intsrc.dstapic, route.target);
+      view.setUint8(at + mp.mpc_intsrc.dstirq, route.pin);
+    },
+  };
 }
