@@ -201,6 +201,7 @@ Deno.test(
   "Machine.run() gives each vCPU what its own entry says: the host's processors (row 3.1)",
   requirement("kvm"),
   async () => {
+    assertEquals(await vcpuThreadsLeft(), []);
     const vcpus = [{ pin: [0] }, {}];
     await using machine = await countingMachine({ cpus: 2, vcpus, startBarrier: true });
     const run = runUntilClose(machine);
@@ -254,6 +255,7 @@ Deno.test(
   "Machine.run() gives each vCPU a thread named after it (row 3.4)",
   requirement("kvm"),
   async () => {
+    assertEquals(await vcpuThreadsLeft(), []);
     await using machine = await countingMachine({ cpus: 3, startBarrier: true });
     const run = runUntilClose(machine);
     await counts(machine);
