@@ -65,6 +65,9 @@ say change; echo "write back" > /sys/block/vda/cache_type; cat /sys/block/vda/qu
 say write; echo written > /dev/vda; sync; echo $?
 say refused; echo written 2> /dev/null > /dev/vdb; echo $?
 say read; head -c 4 /dev/vdb; echo
+say scratch
+mke2fs /dev/vdc > /dev/null && mount -t ext4 /dev/vdc /mnt && head -c 1000000 /dev/urandom > /mnt/blob && sha256sum /mnt/blob > /tmp/sum
+umount /mnt; echo 3 > /proc/sys/vm/drop_caches; mount -t ext4 -o ro /dev/vdc /mnt && sha256sum -c /tmp/sum; touch /mnt/x 2>&1
 say virtio; ls -l /sys/bus/virtio/devices | sed -n 's/.*-> //p'
 say interrupts; grep virtio /proc/interrupts
 say iomem; grep '^[0-9a-f].*LNRO' /proc/iomem
@@ -118,7 +121,7 @@ Deno.test("run shows Linux the machine's UUID in its DMI (row 2.1)", NEEDS, asyn
 });
 
 Deno.test(
-  "run gives Linux each disk with its size, mode, serial number and cache",
+  "run gives Linux each disk with its size, mode, serial number and cache (row 0.26)",
   NEEDS,
   async () => {
     const { said, written } = await everything();
@@ -129,6 +132,15 @@ Deno.test(
     ]);
     assertEquals([said["change"], said["write"], written], ["write back", "0", "written\n"]);
     assertEquals([said["refused"] !== "0", said["read"]], [true, "AAAA"]);
+  },
+);
+
+Deno.test(
+  "run gives Linux a disk of nothing but a size, to keep files on (row 0.26)",
+  NEEDS,
+  async () => {
+    const { said } = await everything();
+    assertMatch(said["scratch"] ?? "", /^\/mnt\/blob: OK\ntouch: \/mnt\/x: Read-only file system$/);
   },
 );
 
