@@ -109,6 +109,16 @@ Deno.test("Uart16550 shows the divisor instead of data while DLAB is set", () =>
   assertEquals(uart.readLog(), "");
 });
 
+Deno.test("Uart16550 sends at a divisor of 0 as at any other", () => {
+  const uart = new Fixture();
+  uart.out(UART_LCR, UART_LCR_DLAB | 3);
+  uart.out(0, 0);
+  uart.out(1, 0);
+  uart.out(UART_LCR, 3);
+  uart.out(0, 65);
+  assertEquals(uart.readLog(), "A");
+});
+
 Deno.test("Uart16550 has a scratch register", () => {
   const uart = new Fixture();
   uart.out(UART_SCR, 0xa5);

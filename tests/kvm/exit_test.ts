@@ -195,6 +195,15 @@ Deno.test("describeExit() takes the reset vector for no place of a shutdown (row
   assertEquals(describeExit(exit, 0xfff0n), reset);
 });
 
+for (const [what, code] of [["reads", 0x32], ["writes", 0x30]] as const) {
+  Deno.test(`a guest that ${what} an MSR that is none gets a fault of its own`, real, () => {
+    // mov ecx, 0xdeadbeef; rdmsr or wrmsr: #GP, which ends in a triple fault where there is no table of handlers.
+    const msr = [0xb9, 0xef, 0xbe, 0xad, 0xde, 0x0f, code];
+    using guest = new BareGuest([0x0f, 0x01, 0x1d, 0, 0x90, 0, 0, ...msr, 0xf4]);
+    assertEquals(guest.run().reason, KVM_EXIT_SHUTDOWN);
+  });
+}
+
 Deno.test("describeExit() shows the instruction's bytes where KVM gives them (row 0.30)", () => {
   const exit = writtenExit(KVM_EXIT_INTERNAL_ERROR, (view, at) => {
     view.setUint32(at + KvmExitEmulationFailure.suberror, 1, true);

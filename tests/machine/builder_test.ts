@@ -262,6 +262,17 @@ Deno.test(
 );
 
 Deno.test(
+  "buildMachine() sets CPUID before MSRs, and LAPIC and registers after both",
+  requirement("ffi"),
+  async () => {
+    const driver = new FakeKvm();
+    await using _machine = await buildMachine({ memory: 2 * MIB }, { loader: LOADER, driver });
+    const order = ["KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_LAPIC", "KVM_SET_SREGS"] as const;
+    assertEquals(driver.names.filter((name) => order.some((other) => other === name)), [...order]);
+  },
+);
+
+Deno.test(
   "buildMachine() adds memory before interrupt controllers and events, which a new slot would wait for",
   requirement("ffi"),
   async () => {

@@ -236,6 +236,48 @@ Deno.test("Blk answers each malformed request with its status and used length", 
   assertEquals(fixture.file(), pattern(32768));
 });
 
+Deno.test("Blk gives a request back untouched whose status lies outside RAM", NEEDS, () => {
+  using fixture = new BlkFixture({ handshake: { features: [] } });
+  const { queue, bench } = fixture;
+  const data = { address: 0xc000_0000, length: 512 };
+  bench.memory.write(0x2000, header(VIRTIO_BLK_T_OUT));
+  bench.memory.write(data.address, new Uint8Array(512));
+  queue.setDescriptor(0, { address: 0x2000, length: 16, flags: 1, next: 1 });
+  queue.setDescriptor(1, { ...data, flags: 1, next: 2 });
+  queue.setDescriptor(2, { address: 0xd000_0000, length: 1, flags: 2 });
+  queue.offer(0);
+  assertEquals(fixture.finish(1), [{ head: 0, length: 0 }]);
+  assertEquals(fixture.file(), pattern(32768));
+  assertEquals(bench.warnings, ["Queue 0: refused a descriptor chain: buffer outside RAM"]);
+});
+
+Deno.test(
+  "Blk stays with the file that it was given, whatever its path names by now",
+  NEEDS,
+  () => {
+    using fixture = new BlkFixture();
+    const other = `${fixture.path}.other`;
+    Deno.writeFileSync(other, new Uint8Array(32768));
+    Deno.linkSync(fixture.path, `${fixture.path}.kept`);
+    Deno.renameSync(other, fixture.path);
+    assertEquals(fixture.read(1, 512).data, pattern(32768).slice(512, 1024));
+    assertEquals(fixture.write(0, new Uint8Array(512).fill(7)).status, OK);
+    assertEquals(fixture.file(), new Uint8Array(32768));
+    assertEquals(
+      Deno.readFileSync(`${fixture.path}.kept`).subarray(0, 512).every((b) => b === 7),
+      true,
+    );
+  },
+);
+
+Deno.test("Blk keeps its size while its file grows", NEEDS, () => {
+  using fixture = new BlkFixture();
+  Deno.truncateSync(fixture.path, 65536);
+  assertEquals(fixture.read(64, 512).status, IOERR);
+  assertEquals(fixture.write(64, new Uint8Array(512)).status, IOERR);
+  assertEquals(fixture.read(63, 512).status, OK);
+});
+
 Deno.test("Blk takes a request however it is cut into buffers", NEEDS, () => {
   using fixture = new BlkFixture({
     handshake: { features: [VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX] },

@@ -144,6 +144,16 @@ Deno.test("VirtioState.fail() interrupts after DRIVER_OK only (virtio 1.3 §2.1.
   assertEquals([rig.block.fail(), rig.driver.status, rig.block.interruptStatus], [true, 0x4f, 2]);
 });
 
+Deno.test("Transport forgets interrupts that nobody acknowledged at a reset (virtio 1.3 §2.4)", () => {
+  const rig = new FrontRig();
+  rig.driver.initialize();
+  rig.block.addInterrupt(3);
+  rig.driver.status = 0;
+  assertEquals([rig.block.interruptStatus, rig.driver.status], [0, 0]);
+  rig.driver.initialize();
+  assertEquals(rig.block.interruptStatus, 0);
+});
+
 Deno.test("Transport lets two vCPUs reset at once", () => {
   const rig = new FrontRig();
   rig.driver.initialize();

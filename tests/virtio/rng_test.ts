@@ -5,13 +5,13 @@ import { Fd } from "../../src/host/fd.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { Rng, RNG_MAX_BYTES, RNG_SPEC } from "../../src/virtio/rng.ts";
 import { requirement } from "../support/require.ts";
-import type { Used } from "../support/driver.ts";
+import { testMemory, type Used } from "../support/driver.ts";
 import { Fifo } from "../support/fifo.ts";
 import { type BenchParts, VirtioBench } from "../support/virtio_bench.ts";
 
 if (!requirement("ffi").ignore) openAllGroups();
 
-function open(parts: Pick<BenchParts, "fds" | "options"> = {}): VirtioBench {
+function open(parts: Pick<BenchParts, "fds" | "options" | "memory"> = {}): VirtioBench {
   return VirtioBench.open({ spec: RNG_SPEC, device: (context) => new Rng(context), ...parts });
 }
 
@@ -61,6 +61,19 @@ Deno.test(
     assert(queue.written(head).subarray(RNG_MAX_BYTES).every((byte) => byte === 0));
   },
 );
+
+Deno.test("Rng gives 64 KiB of a request for a gigabyte", requirement("ffi"), () => {
+  // 64 times the same 16 MiB: what is not written costs nothing.
+  using bench = open({ memory: testMemory(2 ** 24) });
+  bench.initialize();
+  const [queue] = bench.driver.queues;
+  assert(queue);
+  const head = queue.add(
+    Array.from({ length: 64 }, () => ({ writable: 2 ** 24, at: 0xc000_0000 })),
+  );
+  bench.notify(0);
+  assertEquals(queue.used(), [{ head, length: RNG_MAX_BYTES }]);
+});
 
 Deno.test("Rng completes a request without room with length 0", requirement("ffi"), () => {
   using bench = open();
