@@ -6,12 +6,11 @@
 
 import { errorText, VireoError } from "../base/errors.ts";
 import type { BootFiles } from "../boot/boot_files.ts";
-import { parseControlLine, PORT } from "../boot/control_protocol.ts";
+import { PORT } from "../boot/control_protocol.ts";
 import { defaultCommandLine } from "../boot/default_command_line.ts";
 import type { GuestTask } from "../boot/guest_init.ts";
 import { taskInitramfs } from "../boot/initramfs.ts";
 import type { MachineConfig, PortConfig } from "../config/machine_config.ts";
-import { trimProgramText } from "../host/trim.ts";
 import { buildMachine } from "../machine/builder.ts";
 import type { DeviceMessage } from "../machine/events.ts";
 import { linuxLoader } from "../machine/linux.ts";
@@ -21,6 +20,7 @@ import { openResources, type Resources } from "../machine/resources.ts";
 import { join } from "../std/path.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
+import { GuestReport } from "./guest_report.ts";
 import { say } from "./say.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
@@ -41,14 +41,6 @@ export interface BootSessionParts {
   readonly timer?: BootTimer | undefined;
   /** Milliseconds of `--timeout` that were over before. */
   readonly spent: number;
-}
-
-/** What one guest has told us, from its start to its end. */
-interface GuestReport {
-  /** Its init is through. Set from the start where the init is not ours and won't tell. */
-  ready: boolean;
-  /** Status of the command that it ran. */
-  status: number | undefined;
 }
 
 /** Runs a guest, again and again where it reboots and that is asked for. */
@@ -125,7 +117,7 @@ async function runGuest(
   },
 ): Promise<BootEnd> {
   const { options, files, stop, config, resources, terminal, timer } = parts;
-  const report: GuestReport = { ready: !files.ownInit, status: undefined };
+  const report = new GuestReport(files.ownInit, { stop: (end) => stop.request(end), say });
   const loader = linuxLoader({
     kernel: files.kernel,
     initrd: files.ownInit
@@ -138,7 +130,7 @@ async function runGuest(
     }),
   });
   const owner = {
-    message: (_device: string, message: DeviceMessage) => hear(message, report, stop),
+    message: (_device: string, message: DeviceMessage) => report.hear(message),
     warning: (device: string, text: string) => say(`vireo: ${device}: ${text}`),
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
@@ -182,27 +174,6 @@ export function taskOf(
     greeting: `, ${machine}; \`exit\` powers off${keys}`,
     ...(name === undefined ? {} : { terminal: name }),
   };
-}
-
-/** A device speaks: the terminal's Ctrl-A x, or a line of init. */
-function hear(message: DeviceMessage, report: GuestReport, stop: StopRequest): void {
-  if (message["key"] === "quit") stop.request({ kind: "quit" });
-  if (message["port"] !== PORT.control) return;
-  const said = parseControlLine(String(message["line"]));
-  switch (said.kind) {
-    case "ready":
-      report.ready = true;
-      trimProgramText();
-      break;
-    case "exit":
-      report.status ??= said.status;
-      break;
-    case "malformed":
-      say(`vireo: the guest's init sent ${said.text}, which means nothing`);
-      break;
-    default:
-      throw said satisfies never;
-  }
 }
 
 /** What an outcome means, given what init has said. Where that is a crash the kernel's log is shown. */

@@ -1,0 +1,75 @@
+/**
+ * What a guest says of itself while it runs.
+ *
+ * @module
+ */
+
+import { RateLimit } from "../base/rate_limit.ts";
+import { parseControlLine, PORT } from "../boot/control_protocol.ts";
+import { trimProgramText } from "../host/trim.ts";
+import type { DeviceMessage } from "../machine/events.ts";
+import type { Stop } from "./stop_request.ts";
+
+/** Whom a report's news concern. */
+export interface GuestReportOwner {
+  /** Asks for an end: Ctrl-A x was typed. */
+  stop(stop: Stop): void;
+  /** Says a line to the user. */
+  say(line: string): void;
+}
+
+/** What one guest has told us, from its start to its end. */
+export class GuestReport {
+  readonly #owner: GuestReportOwner;
+  /** Whoever is root in the guest may write to init's port, as often as it likes. */
+  readonly #complaints = new RateLimit(3, 0.2);
+  #ready: boolean;
+  #status: number | undefined;
+
+  /**
+   * @param tellsReady whether the guest's init is ours, and says when it is through
+   * @param owner whom the news concern
+   */
+  constructor(tellsReady: boolean, owner: GuestReportOwner) {
+    this.#ready = !tellsReady;
+    this.#owner = owner;
+  }
+
+  /** Its init is through. True from the start where the init is not ours and won't tell. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Status of the command that it ran, if that has ended. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** A device speaks: the terminal's Ctrl-A x, or a line of init. */
+  hear(message: DeviceMessage): void {
+    if (message["key"] === "quit") this.#owner.stop({ kind: "quit" });
+    if (message["port"] !== PORT.control) return;
+    const said = parseControlLine(String(message["line"]));
+    switch (said.kind) {
+      case "ready":
+        if (!this.#ready) trimProgramText();
+        this.#ready = true;
+        break;
+      case "exit":
+        this.#status ??= said.status;
+        break;
+      case "malformed":
+        this.#complain(said.text);
+        break;
+      default:
+        throw said satisfies never;
+    }
+  }
+
+  #complain(text: string): void {
+    const { suppressed } = this.#complaints;
+    if (!this.#complaints.allows()) return;
+    const more = suppressed === 0 ? "" : ` (and ${suppressed} lines before it)`;
+    this.#owner.say(`vireo: the guest's init sent ${text}, which means nothing${more}`);
+  }
+}
