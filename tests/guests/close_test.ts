@@ -7,6 +7,7 @@ import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { threadNames, threadsLeft } from "../linux/host_threads.ts";
+import { descriptors, descriptorsPerWorker } from "../support/descriptors.ts";
 import { Random } from "../support/random.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
@@ -17,21 +18,13 @@ const SERIAL = 0x3f8;
 const MEMORY = 4 * 2 ** 20;
 const LOOPS = 200;
 const SEED = 23;
+/** Of each machine: one runs its vCPU, one its devices. */
+const WORKERS = 2;
 /** In a lock's word: somebody waits for it. */
 const CONTENDED = 2;
 
 function tinyMachine(code: Assembler): Promise<Machine> {
   return buildMachine({ memory: MEMORY }, { loader: tinyLoader(code) });
-}
-
-/** Open descriptors once there are as few as `wanted`, or after 30 s: a worker's own go with its thread, a little later. */
-async function descriptors(wanted: number): Promise<number> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    const { length: count } = await Array.fromAsync(Deno.readDir("/proc/self/fd"));
-    if (count <= wanted || performance.now() > deadline) return count;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 Deno.test(
@@ -47,12 +40,14 @@ Deno.test(
       assertEquals((await run).kind, "closed");
     };
     for (let i = 0; i < 5; i++) await runAndClose();
-    const before = await descriptors(0);
+    const perWorker = await descriptorsPerWorker();
+    const before = await descriptors(Infinity);
     for (let i = 0; i < LOOPS; i++) await runAndClose();
     assertEquals(await threadsLeft("vcpu_"), []);
+    const expected = before + LOOPS * WORKERS * perWorker;
+    const after = await descriptors(expected);
     // One of each machine would be 200; Deno itself keeps one more or less from time to time.
-    const after = await descriptors(before);
-    assert(after <= before + 4, `${after} descriptors are open, and ${before} were before`);
+    assert(after <= expected + 10, `${after} descriptors are open, ${expected} were expected`);
   },
 );
 

@@ -158,3 +158,18 @@ Deno.test(
     assertEquals(code, 1);
   },
 );
+
+Deno.test(
+  "boot exits with 1 where there is no memory for the guest, and says what to do",
+  NEEDS,
+  async () => {
+    // Deno itself takes some 20 GB of address space.
+    const command = ["sh", "-ec", 'ulimit -v 60000000; exec "$@"', "sh", ...BOOT] as const;
+    await using running = new RunningBoot(["--memory", "64G"], { command, stdin: "null" });
+    const { code, stderr } = await running.end();
+    const says =
+      /Cannot allocate \d+ bytes of guest memory: .*mmap: ENOMEM .*; .*`ulimit -v`.*--memory/;
+    assertMatch(textOf(stderr), says);
+    assertEquals(code, 1);
+  },
+);

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { linuxRequirement, runGuest, textOf } from "../support/linux_guest.ts";
-import { boot } from "./boot_command.ts";
+import { RunningBoot } from "./boot_command.ts";
 
 const NEEDS = linuxRequirement();
 const DISK_SIZE = 2 ** 20;
@@ -55,12 +55,27 @@ Deno.test(
       [ $count -ge 3 ] && exit 42
       reboot -f`;
     const options = ["--disk", path, "--on-reboot", "restart", "--cpus", "2", "--exec", command];
-    const { code, stdout, stderr } = await boot([...options, "--cmdline", "mem=256M"]);
+    await using running = new RunningBoot([...options, "--cmdline", "mem=256M"], { stdin: "null" });
+    await running.sees("boot 1 finds");
+    const first = await holdings(running.pid);
+    await running.sees("boot 3 finds");
+    const last = await holdings(running.pid);
+    const { code, stdout, stderr } = await running.end();
     const disk = await Deno.readFile(path);
     await Deno.remove(path);
     assertEquals(code, 42, textOf(stderr));
     const lines = [1, 2, 3].map((count) => `boot ${count} finds 0x00000000\n`);
     assertEquals(textOf(stdout), lines.join(""));
     assert(textOf(disk).startsWith("3\n\0"), textOf(disk.subarray(0, 16)));
+    // Nothing of the machines before is left.
+    assertEquals(last.vcpuMappings, first.vcpuMappings);
+    assert(last.descriptors <= first.descriptors + 2, `${last.descriptors} descriptors are open`);
   },
 );
+
+/** What a boot that runs has open and mapped. */
+async function holdings(pid: number) {
+  const maps = (await Deno.readTextFile(`/proc/${pid}/maps`)).split("\n");
+  const { length: descriptors } = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`));
+  return { vcpuMappings: maps.filter((map) => map.includes("kvm-vcpu")).length, descriptors };
+}
