@@ -52,10 +52,12 @@ export { DEFAULT_MACHINE, machineConfig } from "./config/machine_config.ts";
 export type {
   ConsoleConfig,
   CpuTopologyConfig,
+  DiskCache,
   DiskConfig,
   MachineConfig,
   MemoryOptions,
   PortConfig,
+  RngOptions,
   ScratchDiskConfig,
   SerialConfig,
   VcpuConfig,
@@ -83,6 +85,9 @@ export type { CpuFacts, Platform } from "./machine/platform.ts";
 export { openResources } from "./machine/resources.ts";
 export type { Resources } from "./machine/resources.ts";
 export type { DiskImage } from "./storage/open_image.ts";
+export type { DirectFile } from "./storage/image_file.ts";
+export { MARK } from "./devices/boot_marks.ts";
+export type { BootMark } from "./devices/boot_marks.ts";
 export { VcpuState } from "./vcpu/control.ts";
 export type { EndCause } from "./vcpu/messages.ts";
 export { Vm } from "./kvm/vm.ts";
