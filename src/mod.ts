@@ -77,6 +77,7 @@ export type { BuildHooks, BuildParts } from "./machine/builder.ts";
 export type { DeviceMessage, MachineOwner } from "./machine/events.ts";
 export { linuxLoader } from "./machine/linux.ts";
 export type { LinuxSource } from "./machine/linux.ts";
+export type { EntryChoice } from "./boot/linux_loader.ts";
 export type { Loader, MachineInfo } from "./machine/loader.ts";
 export { Machine } from "./machine/machine.ts";
 export type { MachineState, RunOptions } from "./machine/machine.ts";

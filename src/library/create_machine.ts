@@ -66,7 +66,7 @@ export async function createMachine(
   ));
   const note = filtered(logger, description.log.level);
   return await buildMachine(config, {
-    loader: loader === undefined ? kernelLoader(description) : plainLoader(loader),
+    loader: loader === undefined ? kernelLoader(description.kernel) : plainLoader(loader),
     resources,
     ptys: backends.ptys,
     holding: stack.move(),
@@ -82,9 +82,10 @@ export async function createMachine(
   });
 }
 
-function kernelLoader({ kernel: { path, initrd, cmdline } }: Description): Loader {
+/** The loader of a described kernel. */
+export function kernelLoader({ path, initrd, cmdline, entry }: Description["kernel"]): Loader {
   const parts = initrd === undefined ? [] : [initrd];
-  return linuxLoader({ kernel: path, initrd: parts, commandLine: cmdline });
+  return linuxLoader({ kernel: path, initrd: parts, commandLine: cmdline, entry });
 }
 
 function plainLoader(loader: Loader | LoaderFunction): Loader {
