@@ -64,7 +64,7 @@ export const MACHINE_OPTIONS: OptionTable<MachineOptions> = {
   },
   console: {
     flag: "--console",
-    value: "stdio|none|pty|file:PATH",
+    value: "stdio|none|pty|file:PATH|unix:PATH",
     help: "Where the console is.",
     initial: [],
     parse: parseConsole,
@@ -119,8 +119,8 @@ function parseConsole(text: string): readonly Override[] {
   const backend = colon < 0 ? text : text.slice(0, colon);
   const path: Override = { key: "console.path", place };
   if (colon < 0) return [path, { key: "console.backend", text, place }];
-  if (backend !== "file") {
-    throw new ConfigError(place, `"${text}" is none of stdio, none, pty, file:PATH`);
+  if (backend !== "file" && backend !== "unix") {
+    throw new ConfigError(place, `"${text}" is none of stdio, none, pty, file:PATH, unix:PATH`);
   }
   return [
     { key: "console.backend", text: backend, place },
