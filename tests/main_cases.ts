@@ -22,6 +22,7 @@ export const FILES: Readonly<Record<string, string>> = {
   "broken.toml": "[memory\n",
   "text.img": "This is no kernel.\n",
   "empty.toml": "",
+  "disk.img": " ".repeat(1024),
 };
 
 /** What needs no KVM. */
@@ -130,12 +131,32 @@ export const WITHOUT_KVM: readonly Case[] = [
   { args: "check <broken.toml", status: 2, stderr: /^<broken\.toml:1:8: / },
   { args: "check <empty.toml", status: 2, stderr: /^<empty\.toml: kernel\.path: .*missing/ },
   { args: "check --schema", status: 0, stdout: /^\{\n {2}"\$schema": "http:\/\/json-schema\.org/ },
-  { args: "check --kernel <off.img --memory 1M", status: 0, stdout: /memory\.size +"1M"/ },
+  {
+    args: "check --kernel <off.img --memory 1M",
+    status: 2,
+    stderr: /^--kernel: kernel\.path: .*at least 24 MiB.*\nvireo: 1 mistake\n$/,
+  },
   { args: "check --kernel <off.img --memory 1T", status: 0, stdout: /memory\.size +"1T"/ },
   {
     args: "check --kernel <off.img --cpus 256",
     status: 2,
     stderr: /^--cpus: cpu\.count: .*1 to 255/,
+  },
+  {
+    args: "check --kernel <off.img --console unix:<console.sock",
+    status: 0,
+    stdout: /console\.backend +"unix"\n +console\.path +"<console\.sock"/,
+  },
+  {
+    args:
+      "check --kernel <off.img --disk <disk.img,readonly,serial=a --disk <disk.img,readonly --json",
+    status: 0,
+    stdout: /"readonly": true,\n +"serial": "a".*"id": "disk1"/s,
+  },
+  {
+    args: "check --kernel <off.img --console tcp:1",
+    status: 2,
+    stderr: /none of stdio, .*unix:PATH/,
   },
   { args: "doctor --jsom", status: 2, stderr: /did you mean --json\?\n$/ },
 ];
@@ -187,6 +208,27 @@ export const WITH_KVM: readonly Case[] = [
     status: 129,
     stdout: "Ready\n",
     stderr: "vireo: Ended by SIGHUP\n",
+  },
+  {
+    args: `run --kernel <off.img ${TINY} --console=unix:<console.sock`,
+    status: 0,
+    stdout: "Hi\n",
+  },
+  {
+    args: `run --kernel <off.img ${TINY} --console file:<console.txt --cmdline quiet`,
+    status: 0,
+    stdout: "Hi\n",
+  },
+  {
+    args: "run <good.toml --console pty --set log.level=info",
+    status: 0,
+    stdout: "Hi\n",
+    stderr: /^vireo: The console is \/dev\/pts\/\d+$/m,
+  },
+  {
+    args: `run --kernel <off.img ${TINY} --initrd <text.img --disk <disk.img,readonly,serial=a`,
+    status: 0,
+    stdout: "Hi\n",
   },
   {
     args: `run --kernel <off.img ${TINY} --memory 1T --set memory.hugepages=true`,

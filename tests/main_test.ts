@@ -40,7 +40,7 @@ for (const program of [SOURCE, EXECUTABLE]) {
 /** Runs a case and compares all that it gives. */
 async function decide(program: Program, one: Case): Promise<void> {
   const words = one.args.split(" ").filter((word) => word !== "");
-  const args = words.map((word) => word.replace(/^</, `${FIXTURES}/`));
+  const args = words.map((word) => word.replace("<", `${FIXTURES}/`));
   const ended = await runProgram([...program.command, ...args], one);
   const seen = (text: string) => text.replaceAll(`${FIXTURES}/`, "<");
   matches(seen(ended.stderr), one.stderr ?? "");

@@ -22,14 +22,11 @@ export interface Backends {
 
 /** The machine that is described, on these backends. */
 export function machineOf(description: Description, backends: Backends): Partial<MachineConfig> {
-  const { uuid, machine, cpu, memory, disk, rng } = description;
+  const { uuid, cpu, memory, disk, rng } = description;
   const { count, max, sockets, cores, threads, features } = cpu;
-  const { size, base, ...memoryOptions } = memory;
+  const { size, ...memoryOptions } = memory;
   return {
     ...backends,
-    ...(machine.interrupts ? {} : { console: null }),
-    interrupts: machine.interrupts,
-    memoryBase: base,
     uuid: uuid ?? null,
     cpus: count,
     maxCpus: max,
@@ -38,7 +35,7 @@ export function machineOf(description: Description, backends: Backends): Partial
     memory: size,
     memoryOptions,
     disks: disk.map(diskOf),
-    rng: rng.source !== "none" && machine.interrupts,
+    rng: rng.source !== "none",
     rngOptions: {
       ...(rng.source.startsWith("/") ? { path: rng.source } : {}),
       ...(rng.max_bytes === undefined ? {} : { maxBytes: rng.max_bytes }),

@@ -65,7 +65,8 @@ export const MACHINE_OPTIONS: OptionTable<MachineOptions> = {
   console: {
     flag: "--console",
     value: "stdio|none|pty|file:PATH|unix:PATH",
-    help: "Where the console is.",
+    help: "Where the console is: on this terminal, nowhere, on a pseudo-terminal, in a file, or " +
+      "on a socket that takes one client at a time.",
     initial: [],
     parse: parseConsole,
   },

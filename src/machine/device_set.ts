@@ -22,8 +22,6 @@ export interface DeviceSetParts {
   readonly vm: Vm;
   readonly state: SharedState;
   readonly addresses: AddressSpace;
-  /** Whether devices get their interrupts: whether the VM has interrupt controllers. */
-  readonly interrupts: boolean;
 }
 
 /** A device with what was made for it. */
@@ -102,9 +100,8 @@ export class DeviceSet implements Disposable {
     for (const { holdings } of this.#placed.splice(0).reverse()) holdings.dispose();
   }
 
-  #place(given: DevicePlan, stack: DisposableStack): DeviceDescriptor {
-    const { state, vm, interrupts } = this.#parts;
-    const plan: DevicePlan = interrupts ? given : { ...given, gsi: "none" };
+  #place(plan: DevicePlan, stack: DisposableStack): DeviceDescriptor {
+    const { state, vm } = this.#parts;
     const { windows, gsi, names } = placeDevice(plan, this.#parts.addresses, this.descriptors);
     stack.defer(() => names.forEach((name) => this.#parts.addresses.remove(name)));
     const fds: Record<string, number> = {};
