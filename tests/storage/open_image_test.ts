@@ -135,6 +135,31 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "openImage() takes an image that begins as another format for the bytes that it is",
+  requirement(),
+  () => {
+    withFile(4096, (path) => {
+      // A header of QCOW2, version 3, with the name of a backing file at byte 512: what a guest may have put there.
+      using file = Deno.openSync(path, { write: true });
+      const header = new DataView(new ArrayBuffer(32));
+      header.setUint32(0, 0x514649fb);
+      header.setUint32(4, 3);
+      header.setBigUint64(8, 512n);
+      header.setUint32(16, 11);
+      header.setUint32(20, 16);
+      header.setBigUint64(24, 2n ** 40n);
+      file.writeSync(new Uint8Array(header.buffer));
+      file.seekSync(512, Deno.SeekMode.Start);
+      file.writeSync(new TextEncoder().encode("/etc/shadow"));
+      const files = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      const before = files();
+      using image = open(path);
+      assertEquals([image.size, files() - before], [4096, 1]);
+    });
+  },
+);
+
 Deno.test("openImage() leaves no descriptor behind after a refusal", requirement(), () => {
   const count = () => Array.from(Deno.readDirSync("/proc/self/fd")).length;
   withFile(513, (path) => {
