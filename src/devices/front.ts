@@ -33,7 +33,7 @@ export interface FrontContext {
    * Waits until the word at `index` of the shared state's words is no longer `value`, at most `timeout` ms; a stop of the
    * vCPU ends the wait too. For the one rendezvous there is, a virtio reset.
    *
-   * @returns whether the word changed
+   * @returns false where the time was up
    */
   park(index: number, value: number, timeout: number): boolean;
   /** Notes a moment of the machine's start, one of `MARK` in boot_marks.ts or a byte of the guest's; nothing without a timer. */

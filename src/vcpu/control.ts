@@ -233,7 +233,7 @@ export class VcpuControl {
    *
    * @param index of the word
    * @param timeout ms
-   * @returns whether the word changed
+   * @returns false where the time was up
    */
   park(index: number, value: number, timeout: number): boolean {
     const parked = this.#base + Block.parked / 4;
@@ -246,6 +246,6 @@ export class VcpuControl {
       Atomics.wait(this.#words, index, value, Math.min(left, 20));
     }
     Atomics.store(this.#words, parked, 0);
-    return Atomics.load(this.#words, index) !== value;
+    return Atomics.load(this.#words, index) !== value || this.wanted === Wanted.stop;
   }
 }

@@ -1,7 +1,8 @@
 /** A virtio device under a real vCPU: registers by exits, notifications by ioeventfd, the back in its I/O worker. */
 
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import {
+  VIRTIO_CONFIG_S_NEEDS_RESET,
   VIRTIO_MMIO_INTERRUPT_STATUS,
   VIRTIO_MMIO_QUEUE_NOTIFY,
   VIRTIO_MMIO_STATUS,
@@ -10,9 +11,13 @@ import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
+import { VireoError } from "../../src/base/errors.ts";
+import { VcpuState } from "../../src/vcpu/control.ts";
+import { PHASE, VirtioState } from "../../src/virtio/virtio_state.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { Driver, type DriverQueue, GuestArena } from "../support/driver.ts";
 import { requirement } from "../support/require.ts";
+import { replaceWorker } from "../support/replaced_worker.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 import { FrontRig } from "../support/virtio_front.ts";
 
@@ -107,5 +112,35 @@ Deno.test(
     await using machine = await machineWithRng(loader);
     const outcome = await machine.run({ signal: AbortSignal.timeout(30_000) });
     assertEquals([outcome.reason, outcome.detail], ["debug-exit", 7]);
+  },
+);
+
+Deno.test(
+  "Machine.run() ends when an I/O worker fails while a vCPU waits in a reset for it",
+  requirement("kvm"),
+  async () => {
+    const go = ARENA + ARENA_SIZE;
+    const { loader } = rngGuest((code, { base }) => {
+      code.label("wait").load(go).compareEax(1).jumpNotEqual("wait")
+        .eax(0).store(base + VIRTIO_MMIO_STATUS).spin();
+    });
+    const worker = new URL("./failing_io_worker.ts", import.meta.url);
+    using _replaced = replaceWorker("io_worker", worker);
+    const warnings: string[] = [];
+    const owner = {
+      warning: (device: string, text: string) => warnings.push(`${device}: ${text}`),
+    };
+    await using machine = await buildMachine({ memory: 4 * 2 ** 20, rng: true }, { loader, owner });
+    const device = machine.devices.find(({ kind }) => kind === "virtio-mmio");
+    const state = VirtioState.attach(machine.sharedState, device?.state ?? 0);
+    const run = assertRejects(() => machine.run(), VireoError, "Failed on purpose in a reset");
+    while (state.phase !== PHASE.ACTIVE) await new Promise((resolve) => setTimeout(resolve, 5));
+    machine.memory.writeU32(go, 1);
+    assertMatch((await run).message, /^An I\/O worker failed: /);
+    assertEquals(machine.vcpuStates, [VcpuState.stopped]);
+    // It did not wait until the reset's time was up: that would have been said, and seen in the status.
+    assertEquals([state.phase, warnings], [PHASE.RESET, []]);
+    // bits: the status register
+    assertEquals(state.status & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
   },
 );

@@ -118,11 +118,13 @@ Deno.test(
     const script = `i=0; while [ $i -lt 500 ]; do kill -USR1 ${Deno.pid}; i=$((i + 1)); done`;
     await new Deno.Command("sh", { args: ["-c", script] }).output();
     assertEquals(await comes(() => heard > 0), true);
-    Deno.removeSignalListener("SIGUSR1", listener);
     const before = kicked.exits;
     assertEquals(await comes(() => kicked.exits > before), true);
     // It has met no errno but a kick's.
     assertEquals(Atomics.load(kicked.words, 3), 0);
     assertEquals(kicked.kick(1), true);
+    // One that is still on its way would end the process.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    Deno.removeSignalListener("SIGUSR1", listener);
   },
 );

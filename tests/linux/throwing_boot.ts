@@ -4,14 +4,8 @@
  */
 
 import { boot } from "../../src/cli/boot.ts";
+import { replaceWorker } from "../support/replaced_worker.ts";
 
 const [replaced = "", ...options] = Deno.args;
-
-globalThis.Worker = class extends Worker {
-  constructor(module: string | URL, how?: WorkerOptions) {
-    const isReplaced = String(module).endsWith(`/${replaced}.ts`);
-    super(isReplaced ? new URL("./throwing_worker.ts", import.meta.url) : module, how ?? {});
-  }
-};
-
+replaceWorker(replaced, new URL("./throwing_worker.ts", import.meta.url));
 Deno.exit(await boot(["--rig=never", ...options]));
