@@ -2,10 +2,13 @@
  * Vireo as a library: machines built and run from TypeScript.
  *
  * ```ts ignore
- * import { buildMachine, linuxLoader } from "./src/mod.ts";
+ * import { createMachine } from "./src/mod.ts";
  *
- * const loader = linuxLoader({ kernel: "vmlinuz", initrd: ["initrd.cpio"], commandLine: "console=ttyS0" });
- * await using machine = await buildMachine({ cpus: 2, memory: 2 ** 29 }, { loader });
+ * await using machine = await createMachine({
+ *   kernel: { path: "vmlinuz", initrd: "initrd.cpio" },
+ *   cpu: { count: 2 },
+ *   memory: { size: "512M" },
+ * });
  * const outcome = await machine.run({ signal: AbortSignal.timeout(60_000) });
  * console.log(outcome.reason, new TextDecoder().decode(machine.serialLog()));
  * ```
@@ -13,6 +16,22 @@
  * @module
  */
 
+export { createMachine } from "./library/create_machine.ts";
+export type { MachineOptions } from "./library/create_machine.ts";
+export { Hypervisor } from "./library/hypervisor.ts";
+export type { LoaderFunction, LoaderMachine, LoaderVcpu } from "./library/loader_function.ts";
+export { describeMachine } from "./library/machine_source.ts";
+export type { Given, MachineDescription, MachineSource } from "./library/machine_source.ts";
+export type { EntryLevel, LogEntry, Logger } from "./base/log.ts";
+export type * from "./config/description.ts";
+export { debugExit } from "./devices/debug_exit.ts";
+export { debugYield } from "./devices/debug_yield.ts";
+export { Kvm } from "./kvm/kvm.ts";
+export type { KvmOptions } from "./kvm/kvm.ts";
+export { CAPABILITIES } from "./kvm/capabilities.ts";
+export type { CapabilityName } from "./kvm/capabilities.ts";
+export { REGISTER_NAMES } from "./kvm/named_registers.ts";
+export type { RegisterName, RegisterValues } from "./kvm/named_registers.ts";
 export type {
   CpuidEntry,
   DescriptorTable,
@@ -33,10 +52,12 @@ export { DEFAULT_MACHINE, machineConfig } from "./config/machine_config.ts";
 export type {
   ConsoleConfig,
   CpuTopologyConfig,
+  DiskCache,
   DiskConfig,
   MachineConfig,
   MemoryOptions,
   PortConfig,
+  RngOptions,
   ScratchDiskConfig,
   SerialConfig,
   VcpuConfig,
@@ -52,18 +73,22 @@ export { GuestMemory } from "./memory/guest_memory.ts";
 export type { RegionDescriptor, ViewAt } from "./memory/guest_memory.ts";
 export { SharedLock, SharedState } from "./memory/shared_state.ts";
 export { buildMachine } from "./machine/builder.ts";
-export type { BuildParts } from "./machine/builder.ts";
+export type { BuildHooks, BuildParts } from "./machine/builder.ts";
 export type { DeviceMessage, MachineOwner } from "./machine/events.ts";
 export { linuxLoader } from "./machine/linux.ts";
 export type { LinuxSource } from "./machine/linux.ts";
+export type { EntryChoice } from "./boot/linux_loader.ts";
 export type { Loader, MachineInfo } from "./machine/loader.ts";
 export { Machine } from "./machine/machine.ts";
-export type { MachineState } from "./machine/machine.ts";
-export type { Outcome, OutcomeReason } from "./machine/outcome.ts";
+export type { MachineState, RunOptions } from "./machine/machine.ts";
+export type { Outcome, OutcomeCause, OutcomeReason } from "./machine/outcome.ts";
 export type { CpuFacts, Platform } from "./machine/platform.ts";
 export { openResources } from "./machine/resources.ts";
 export type { Resources } from "./machine/resources.ts";
 export type { DiskImage } from "./storage/open_image.ts";
+export type { DirectFile } from "./storage/image_file.ts";
+export { MARK } from "./devices/boot_marks.ts";
+export type { BootMark } from "./devices/boot_marks.ts";
 export { VcpuState } from "./vcpu/control.ts";
 export type { EndCause } from "./vcpu/messages.ts";
 export { Vm } from "./kvm/vm.ts";

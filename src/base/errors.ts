@@ -7,7 +7,7 @@
 
 /**
  * What went wrong, as a stable name. The first fifteen are the stages of building a machine, in their order; `closed` is
- * use after close.
+ * use after close; `platform` an operating system or processor that there is no hypervisor for.
  */
 export type ErrorKind =
   | "open"
@@ -25,6 +25,7 @@ export type ErrorKind =
   | "setup_vcpu"
   | "load_vcpu"
   | "closed"
+  | "platform"
   | "system"
   | "guest"
   | "range"

@@ -47,7 +47,7 @@ export const EXIT_ROWS: readonly { readonly left: string; readonly right: string
 export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
 
 const USAGE_KINDS: readonly ErrorKind[] = ["config", "range", "environment", "load_memory"];
-const KVM_KINDS: readonly ErrorKind[] = ["open", "compat"];
+const KVM_KINDS: readonly ErrorKind[] = ["open", "compat", "platform"];
 
 /** An error in words; one that nobody foresaw with where it happened. */
 export function explain(error: unknown): string {

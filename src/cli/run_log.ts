@@ -13,7 +13,7 @@ import { check } from "../host/libc.ts";
 import { say } from "./say.ts";
 
 /** Each level includes those before it. */
-const LEVELS: readonly LogLevel[] = ["off", "error", "warn", "info"];
+const LEVELS: readonly LogLevel[] = ["off", "error", "warn", "info", "verbose"];
 
 /** A machine's log. */
 export class RunLog implements Disposable {

@@ -11,11 +11,11 @@ import type { MachineConfig } from "../config/machine_config.ts";
 import { nameThread } from "../host/thread.ts";
 import { buildMachine } from "../machine/builder.ts";
 import type { DeviceMessage } from "../machine/events.ts";
-import { linuxLoader } from "../machine/linux.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
 import { openBackends } from "../library/backends.ts";
+import { kernelLoader } from "../library/create_machine.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
@@ -108,9 +108,7 @@ export function sentenceOf(end: RunEnd): string {
 /** One guest from power-on to its end. */
 async function runGuest(run: OpenRun): Promise<RunEnd> {
   const { description, log, stop, config, resources, terminal, timer } = run;
-  const { path: kernel, initrd, cmdline: commandLine, entry } = description.kernel;
-  const initrds = initrd === undefined ? [] : [initrd];
-  const loader = linuxLoader({ kernel, initrd: initrds, commandLine, entry });
+  const loader = kernelLoader(description.kernel);
   const owner = {
     message: (_device: string, message: DeviceMessage) => {
       if (message["key"] === "quit") stop.request({ kind: "quit" });

@@ -37,14 +37,26 @@ type Node =
 
 type Table = { readonly [key: string]: unknown };
 
+/** How a description is checked. */
+export interface CheckOptions {
+  /** Where each key was given. */
+  readonly locate?: Locate;
+  /** A program's own loader stands in for the kernel. */
+  readonly hasLoader?: boolean;
+}
+
 /** Checks all that can be checked without the host. */
-export function checkDescription(given: unknown, locate: Locate = () => ({})): CheckResult {
+export function checkDescription(
+  given: unknown,
+  { locate = () => ({}), hasLoader = false }: CheckOptions = {},
+): CheckResult {
   const check = new DescriptionCheck(locate);
   check.table(ROOT, given, "");
   const mistakes = check.mistakes;
   const bad = new Set(mistakes.map(({ key }) => key));
   const description = assemble(check.values, check.counts);
-  for (const { key, problem, allowed } of crossCheck(description, check.values, bad)) {
+  if (hasLoader) Object.assign(description.kernel, { path: "" });
+  for (const { key, problem, allowed } of crossCheck(description, check.values, bad, hasLoader)) {
     const shown = check.values.get(key);
     mistakes.push({
       key,
@@ -63,8 +75,8 @@ export function checkDescription(given: unknown, locate: Locate = () => ({})): C
  *
  * @throws ConfigError with a line for each mistake
  */
-export function describe(given: unknown, locate?: Locate): Description {
-  const { description, mistakes } = checkDescription(given, locate);
+export function describe(given: unknown, options?: CheckOptions): Description {
+  const { description, mistakes } = checkDescription(given, options);
   if (description !== undefined) return description;
   throw mistakesError(mistakes);
 }

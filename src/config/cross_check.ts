@@ -20,14 +20,17 @@ export interface Found extends Pick<Mistake, "key" | "problem" | "allowed"> {
  * @param whole the description with its defaults
  * @param given good values by key
  * @param bad keys that are wrong by themselves and say nothing
+ * @param hasLoader whether a program's own loader stands in for the kernel
  */
 export function crossCheck(
   whole: Description,
   given: ReadonlyMap<string, unknown>,
   bad: ReadonlySet<string>,
+  hasLoader: boolean,
 ): Found[] {
   return [
-    ...required(given),
+    ...(hasLoader ? noKernel(given) : [...required(given), ...linux(whole)]),
+    ...interrupts(whole),
     ...topology(whole, given),
     ...hugePages(whole),
     ...disks(whole),
@@ -39,6 +42,38 @@ export function crossCheck(
 function required(given: ReadonlyMap<string, unknown>): Found[] {
   if (given.has("kernel.path")) return [];
   return [{ key: "kernel.path", problem: "It is missing", allowed: "the path of a kernel" }];
+}
+
+/** What a program's own loader does not need. */
+function noKernel(given: ReadonlyMap<string, unknown>): Found[] {
+  if (!given.has("kernel.path")) return [];
+  return [{
+    key: "kernel.path",
+    problem: "A loader is given too",
+    allowed: "one of a kernel and a loader",
+  }];
+}
+
+/** What Linux wants of a machine. */
+function linux({ machine, memory }: Description): Found[] {
+  return [
+    ...(machine.interrupts ? [] : ["machine.interrupts"]),
+    ...(memory.base === 0 ? [] : ["memory.base"]),
+  ].map((key) => ({
+    key,
+    problem: "Linux does not run on this machine",
+    allowed: "the default, or a loader of the program's own in place of a kernel",
+  }));
+}
+
+function interrupts({ machine, disk }: Description): Found[] {
+  if (machine.interrupts || disk.length === 0) return [];
+  return [{
+    key: "disk",
+    problem: "A disk needs interrupts",
+    allowed: "no disk with machine.interrupts = false",
+    from: ["machine.interrupts"],
+  }];
 }
 
 function topology({ cpu }: Description, given: ReadonlyMap<string, unknown>): Found[] {

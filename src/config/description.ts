@@ -14,7 +14,7 @@ export type SerialBackend = "log" | ConsoleBackend;
 /** What happens when a guest ends in one of its ways. */
 export type EndAction = "exit" | "restart";
 /** Which of Vireo's own messages are given. */
-export type LogLevel = "off" | "error" | "warn" | "info";
+export type LogLevel = "off" | "error" | "warn" | "info" | "verbose";
 
 /** A disk: a file, or an empty one of a size that is gone afterwards. */
 export interface DiskDescription {
@@ -24,24 +24,31 @@ export interface DiskDescription {
   readonly path?: string;
   /** Bytes of a scratch disk. */
   readonly size?: number;
+  /** How it lies in the file. */
   readonly format: "raw";
+  /** The guest may not write. */
   readonly readonly: boolean;
   /** What VIRTIO_BLK_T_GET_ID gives. */
   readonly serial: string;
+  /** When a write is on the disk. */
   readonly cache: DiskCache;
 }
 
 /** A machine, with every default filled in and every path absolute. Names are those of the file. */
 export interface Description {
+  /** Of the process in `ps`, and in front of messages. */
   readonly name: string;
   /** In lower case; absent for none. */
   readonly uuid?: string;
+  /** What kind it is, and what becomes of its ends. */
   readonly machine: {
     readonly type: "microvm";
     readonly on_reboot: EndAction;
     readonly on_poweroff: EndAction;
     readonly on_crash: EndAction;
+    readonly interrupts: boolean;
   };
+  /** Its processors. */
   readonly cpu: {
     readonly count: number;
     /** vCPUs that the guest makes room for: the product of the three below. */
@@ -53,9 +60,12 @@ export interface Description {
     /** `-avx2` takes one away. */
     readonly features: readonly `-${CpuFeatureName}`[];
   };
+  /** Its RAM. */
   readonly memory: {
     /** Bytes. */
     readonly size: number;
+    /** Guest physical address of its first byte. */
+    readonly base: number;
     /** File that holds it. */
     readonly path?: string;
     readonly shared: boolean;
@@ -63,16 +73,22 @@ export interface Description {
     readonly prealloc: boolean;
     readonly lock: boolean;
   };
+  /** What it boots. */
   readonly kernel: {
+    /** Absolute; empty where a program's own loader stands in for the kernel. */
     readonly path: string;
     readonly initrd?: string;
     readonly cmdline: string;
     /** How an ELF kernel is entered. */
     readonly entry: "auto" | "linux64" | "pvh";
   };
+  /** Its disks in the guest's order. */
   readonly disk: readonly DiskDescription[];
+  /** hvc0: where it is. */
   readonly console: { readonly backend: ConsoleBackend; readonly path?: string };
+  /** ttyS0: where it is. */
   readonly serial: { readonly backend: SerialBackend; readonly path?: string };
+  /** Its entropy device. */
   readonly rng: {
     /** `getrandom`, `none`, or an absolute path. */
     readonly source: string;
@@ -81,5 +97,6 @@ export interface Description {
     /** Milliseconds. */
     readonly period: number;
   };
+  /** What Vireo says by itself. */
   readonly log: { readonly level: LogLevel; readonly file?: string };
 }

@@ -26,6 +26,8 @@ export interface DescriptionSource {
   readonly file?: string;
   /** In their order; a later one counts. */
   readonly overrides?: readonly Override[];
+  /** A program's own loader stands in for the kernel. */
+  readonly hasLoader?: boolean;
   /** Reads that file up to so many bytes; Deno's own calls where absent. */
   readonly read?: (file: string, most: number) => Uint8Array;
 }
@@ -42,13 +44,13 @@ export const MAX_FILE_SIZE = 2 ** 20;
  * @throws ConfigError where the file cannot be read or is no TOML; other mistakes are in the result, all of them
  */
 export function loadDescription(
-  { file, overrides = [], read = readStream }: DescriptionSource,
+  { file, overrides = [], hasLoader = false, read = readStream }: DescriptionSource,
 ): LoadResult {
   const origins = new Map<string, Origin>();
   const root = file === undefined ? Object.create(null) : readTree(file, read, origins);
   for (const override of overrides) apply(root, override, origins);
   const locate = (key: string) => originOf(key, origins);
-  return { ...checkDescription(root, locate), locate };
+  return { ...checkDescription(root, { locate, hasLoader }), locate };
 }
 
 /** `memory.size=1G` as a key and its text. */

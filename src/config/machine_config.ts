@@ -134,8 +134,12 @@ export interface MachineConfig {
   readonly withoutFeatures: readonly CpuFeatureName[];
   /** What each vCPU has of its own, as many as there are; an empty list where that is nothing. */
   readonly vcpus: readonly VcpuConfig[];
+  /** Interrupt controllers; without them no device interrupts, and virtio devices are useless. */
+  readonly interrupts: boolean;
   /** Bytes of RAM, a multiple of 4096. */
   readonly memory: number;
+  /** Guest physical address of the first byte of RAM, a multiple of 4096. */
+  readonly memoryBase: number;
   /** What RAM is made of. */
   readonly memoryOptions: MemoryOptions;
   /** COM1, or null. */
@@ -166,7 +170,9 @@ export const DEFAULT_MACHINE: MachineConfig = Object.freeze({
   topology: null,
   withoutFeatures: [],
   vcpus: [],
+  interrupts: true,
   memory: 2 ** 30,
+  memoryBase: 0,
   memoryOptions: {},
   serial: { input: -1, output: -1 },
   console: null,

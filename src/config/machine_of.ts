@@ -22,11 +22,14 @@ export interface Backends {
 
 /** The machine that is described, on these backends. */
 export function machineOf(description: Description, backends: Backends): Partial<MachineConfig> {
-  const { uuid, cpu, memory, disk, rng } = description;
+  const { uuid, machine, cpu, memory, disk, rng } = description;
   const { count, max, sockets, cores, threads, features } = cpu;
-  const { size, ...memoryOptions } = memory;
+  const { size, base, ...memoryOptions } = memory;
   return {
     ...backends,
+    ...(machine.interrupts ? {} : { console: null }),
+    interrupts: machine.interrupts,
+    memoryBase: base,
     uuid: uuid ?? null,
     cpus: count,
     maxCpus: max,
@@ -35,7 +38,7 @@ export function machineOf(description: Description, backends: Backends): Partial
     memory: size,
     memoryOptions,
     disks: disk.map(diskOf),
-    rng: rng.source !== "none",
+    rng: rng.source !== "none" && machine.interrupts,
     rngOptions: {
       ...(rng.source.startsWith("/") ? { path: rng.source } : {}),
       ...(rng.max_bytes === undefined ? {} : { maxBytes: rng.max_bytes }),

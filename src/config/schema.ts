@@ -40,6 +40,8 @@ const ACTIONS = ["exit", "restart"] as const;
 const CONSOLES = ["stdio", "pty", "file", "unix", "none"] as const;
 const SECTOR = 512;
 const PAGE = 4096;
+/** RAM begins below the devices' windows, and at least a MiB of it is there. */
+const MAX_BASE = 0xd0000000 - MIN_MEMORY;
 
 /** The rows in the order of a file. */
 export const KEYS: readonly KeyRow[] = [
@@ -87,6 +89,13 @@ export const KEYS: readonly KeyRow[] = [
     initial: "exit",
     help: "What a crash of the guest does: end Vireo with status 4, or start the guest again, " +
       "after a second.",
+  },
+  {
+    path: "machine.interrupts",
+    type: "boolean",
+    initial: true,
+    help: "The machine has interrupt controllers. Without them there is no virtio device and no " +
+      "Linux: for programs that load a guest of their own.",
   },
   {
     path: "cpu.count",
@@ -152,6 +161,16 @@ export const KEYS: readonly KeyRow[] = [
     multiple: PAGE,
     initial: 2 ** 30,
     help: "RAM.",
+  },
+  {
+    path: "memory.base",
+    type: "size",
+    least: 0,
+    most: MAX_BASE,
+    multiple: PAGE,
+    initial: 0,
+    help: "Guest physical address of the RAM. Linux wants 0: for programs that load a guest of " +
+      "their own.",
   },
   {
     path: "memory.path",
@@ -317,7 +336,7 @@ export const KEYS: readonly KeyRow[] = [
   {
     path: "log.level",
     type: "choice",
-    choices: ["off", "error", "warn", "info"],
+    choices: ["off", "error", "warn", "info", "verbose"],
     initial: "info",
     help: "Which of Vireo's own messages are given; each level includes those before it.",
   },

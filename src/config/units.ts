@@ -64,6 +64,7 @@ export function parseDuration(text: string, path: string): number {
 /** A size as {@linkcode parseSize} reads it: in the largest unit that gives a whole number, a number of bytes where none does. */
 export function sizeText(bytes: number): string {
   const units = ["T", "G", "M", "K"].map((unit) => ({ unit, size: SIZE_UNITS[unit] ?? 1 }));
+  if (bytes === 0) return "0";
   const fit = units.find(({ size }) => bytes >= size && bytes % size === 0);
   return fit === undefined ? `${bytes} bytes` : `${bytes / fit.size}${fit.unit}`;
 }

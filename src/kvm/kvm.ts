@@ -53,6 +53,8 @@ export interface KvmOptions {
   readonly path?: string;
   /** The kernel's door; the real one where absent. */
   readonly driver?: KvmDriver;
+  /** Operating system and processor, as `Deno.build` names them; this host's where absent. */
+  readonly build?: Pick<typeof Deno.build, "os" | "arch">;
 }
 
 /** The system descriptor: what this kernel's KVM can do, and the maker of VMs. */
@@ -60,9 +62,10 @@ export class Kvm extends KvmDescriptor {
   #supported: readonly CpuidEntry[] | undefined;
 
   /**
-   * Opens the device. Fails with kind `open`, the OS's cause and a hint that fits it.
+   * Opens the device. Fails with kind `open`, the OS's cause and a hint that fits it; with kind `platform` where no device could be.
    */
   static open(options: KvmOptions = {}): Kvm {
+    requirePlatform(options.build ?? Deno.build);
     const path = options.path ?? "/dev/kvm";
     const driver = options.driver ?? hostDriver;
     const result = driver.open(path, O_RDWR | O_CLOEXEC);
@@ -179,4 +182,12 @@ export class Kvm extends KvmDescriptor {
       }
     }
   }
+}
+
+function requirePlatform({ os, arch }: Pick<typeof Deno.build, "os" | "arch">): void {
+  if (os === "linux" && arch === "x86_64") return;
+  throw new VireoError(
+    "platform",
+    `Cannot run machines on ${os} with ${arch} processors: Vireo needs Linux' KVM on x86_64`,
+  );
 }

@@ -13,6 +13,7 @@ import { apicIds, checkTopology, flatTopology, type Topology } from "../arch/x86
 import { ConfigError, VireoError } from "../base/errors.ts";
 import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
+import type { DevicePlan } from "../devices/device_plan.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
 import { runSignalMask } from "../host/thread.ts";
 import type { KvmDriver } from "../kvm/driver.ts";
@@ -37,6 +38,16 @@ import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
 import { startVcpuWorker, VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
 
+/** Called while a machine is built, in this order. */
+export interface BuildHooks {
+  /** The VM is there, and nothing in it. */
+  onCreateVm?(vm: Vm): void;
+  /** It has its memory, all zeros, and no interrupt controllers and vCPUs yet. */
+  onCreateVmWithMemory?(vm: Vm, memory: GuestMemory): void;
+  /** A vCPU is there, set up as the platform does, and not loaded yet. */
+  onCreateVcpu?(vcpu: Vcpu, index: number): void;
+}
+
 /** What a machine is built with besides its description. */
 export interface BuildParts {
   /** Fills memory and says how vCPUs start. */
@@ -45,8 +56,16 @@ export interface BuildParts {
   readonly resources?: Resources;
   /** Whom to tell what happens. */
   readonly owner?: MachineOwner;
-  /** Set-up hooks; the platform of this architecture where absent. */
+  /** Set-up that depends on the architecture; the one of x86-64 where absent. */
   readonly platform?: Platform;
+  /** Told of each thing as soon as it is there; what one throws ends the building. */
+  readonly hooks?: BuildHooks;
+  /** Pseudo-terminals by what is on them, for {@linkcode Machine.ptys}. */
+  readonly ptys?: { readonly [what: string]: string };
+  /** Devices behind the description's. */
+  readonly devices?: readonly DevicePlan[];
+  /** Disposed of after the machine, or when it cannot be built. */
+  readonly holding?: Disposable;
   /** The kernel's door; the real one where absent. */
   readonly driver?: KvmDriver;
   /** How RAM is made; as the description says where absent. */
@@ -62,8 +81,10 @@ export async function buildMachine(
   parts: BuildParts,
 ): Promise<Machine> {
   const platform = parts.platform ?? x86Platform;
+  const { hooks = {} } = parts;
   // Disposed in reverse: memory is unmapped last, after the VM and everything that may look at it.
   using mappings = new DisposableStack();
+  if (parts.holding !== undefined) mappings.use(parts.holding);
   using stack = new DisposableStack();
 
   const config = stage("config", "Cannot use this machine", () => machineConfig(given));
@@ -83,13 +104,14 @@ export async function buildMachine(
   const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
   const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
   marks?.add(MARK.vmCreated);
+  stage("create", "The hook onCreateVm failed", () => hooks.onCreateVm?.(vm));
   // The longest step by far; what the worker does after this isolate goes on is done by the time it gets its vCPU.
   const firstWorker = stack.adopt(startVcpuWorker(), (worker) => worker.terminate());
 
   const ram = stage(
     "setup_memory",
     "Cannot split memory into regions",
-    () => platform.setupMemory(config.memory, physicalBits),
+    () => platform.setupMemory(config.memory, physicalBits, config.memoryBase),
   );
   const allocate = parts.allocate ?? ramAllocator(config, resources.memory);
   const regions = ram.map(({ address, size }) => {
@@ -110,17 +132,27 @@ export async function buildMachine(
   ram.forEach((region, i) => addresses.addRam({ name: `ram${i}`, ...region }));
   // Before all that KVM puts on its buses: a new slot waits until the kernel has forgotten their old tables, some 5 ms.
   mapSlots(vm, regions);
-  stage("setup", "Cannot set the VM up", () => platform.setupVm(vm));
+  stage(
+    "setup_memory",
+    "The hook onCreateVmWithMemory failed",
+    () => hooks.onCreateVmWithMemory?.(vm, memory),
+  );
+  const { interrupts } = config;
+  stage("setup", "Cannot set the VM up", () => platform.setupVm(vm, interrupts));
 
   const endWord = state.allocate(4, "the machine");
-  const devices = stack.use(new DeviceSet({ vm, state, addresses }));
+  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts }));
   stage("setup", "Cannot set the devices up", () => {
-    for (const plan of devicePlans(config, resources)) devices.add(plan);
+    for (const plan of [...devicePlans(config, resources), ...(parts.devices ?? [])]) {
+      devices.add(plan);
+    }
     devices.publish();
   });
   const info: MachineInfo = {
     uuid: config.uuid,
     memorySize: config.memory,
+    memoryBase: config.memoryBase,
+    interrupts,
     ram,
     windows: [...addresses.fixed(), ...addresses.allocations()],
     cpus: config.cpus,
@@ -147,11 +179,18 @@ export async function buildMachine(
     };
     const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
     vcpus[0]?.spawn(firstWorker);
-    const facts = { cpus: maxCpus, topology, without: config.withoutFeatures, supported };
+    const facts = {
+      cpus: maxCpus,
+      topology,
+      without: config.withoutFeatures,
+      interrupts,
+      supported,
+    };
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("setup_vcpu", `Cannot set vCPU ${index} up`, () => {
         platform.setupVcpu(vcpu, index, facts);
         vcpu.setSignalMask(runSignalMask());
+        hooks.onCreateVcpu?.(vcpu, index);
       });
     }
     const failure = await loaded;
@@ -162,16 +201,19 @@ export async function buildMachine(
       stage("load_vcpu", `Cannot load vCPU ${index}`, () => {
         const entry = parts.loader.loadVcpu(info, index);
         if (entry !== undefined) enter(vcpu, entry, physicalBits);
+        else if (!interrupts) throw waitsForEver(index);
       });
     }
     const makeIoWorker = (index: number) =>
       new IoWorkerHandle({ index, state, table: devices.tableOffset, regions, events });
+    events.note("info", "The machine is built", { cpus: config.cpus, memory: config.memory });
     return Machine.of({
       config,
       vm,
       memory,
       state,
       marks,
+      ptys: parts.ptys ?? {},
       vcpus,
       ioWorkers: Array.from(
         { length: devices.workers },
@@ -210,6 +252,14 @@ function requireVcpus(kvm: Kvm, cpus: number): void {
   throw new ConfigError(
     "cpu.count",
     `This host's KVM makes ${most} vCPUs a VM; give at most so many`,
+  );
+}
+
+function waitsForEver(index: number): VireoError {
+  return new VireoError(
+    "load_vcpu",
+    `Cannot leave vCPU ${index} waiting: without interrupt controllers nothing starts it; ` +
+      "let the loader start every vCPU",
   );
 }
 

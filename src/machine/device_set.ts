@@ -22,6 +22,8 @@ export interface DeviceSetParts {
   readonly vm: Vm;
   readonly state: SharedState;
   readonly addresses: AddressSpace;
+  /** Whether devices get their interrupts: whether the VM has interrupt controllers. */
+  readonly interrupts: boolean;
 }
 
 /** A device with what was made for it. */
@@ -100,8 +102,9 @@ export class DeviceSet implements Disposable {
     for (const { holdings } of this.#placed.splice(0).reverse()) holdings.dispose();
   }
 
-  #place(plan: DevicePlan, stack: DisposableStack): DeviceDescriptor {
-    const { state, vm } = this.#parts;
+  #place(given: DevicePlan, stack: DisposableStack): DeviceDescriptor {
+    const { state, vm, interrupts } = this.#parts;
+    const plan: DevicePlan = interrupts ? given : { ...given, gsi: "none" };
     const { windows, gsi, names } = placeDevice(plan, this.#parts.addresses, this.descriptors);
     stack.defer(() => names.forEach((name) => this.#parts.addresses.remove(name)));
     const fds: Record<string, number> = {};

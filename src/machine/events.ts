@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LogEntry } from "../base/log.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
 import type { VcpuEnded, VcpuMessage, VcpuYielded } from "../vcpu/messages.ts";
 
@@ -16,6 +17,8 @@ export interface MachineOwner {
   message?(device: string, message: DeviceMessage): void;
   /** Something went wrong that the machine survives: a guest's fault, a host file that fails. */
   warning?(device: string, text: string): void;
+  /** Something happened. */
+  note?(entry: LogEntry): void;
 }
 
 /** What gives the turn to who runs the machine. */
@@ -55,6 +58,11 @@ export class MachineEvents {
   /** A device's back posted something. */
   post(device: string, message: DeviceMessage): void {
     this.#owner.message?.(device, message);
+  }
+
+  /** The machine itself did something. */
+  note(level: LogEntry["level"], message: string, data: LogEntry["data"] = {}): void {
+    this.#owner.note?.({ level, source: "machine", message, data });
   }
 
   /** A device or a worker complains. */

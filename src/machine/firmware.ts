@@ -36,6 +36,8 @@ export const RESERVED_RANGES: readonly AddressRange[] = [
  * the reset vector.
  */
 export function firmwareTables(info: MachineInfo, memory: GuestMemory): void {
+  // Nobody would find them elsewhere, and they speak of interrupt controllers.
+  if (info.memoryBase !== 0 || !info.interrupts) return;
   const machine = acpiMachine(info);
   place(memory, acpiTables(machine));
   // It has no word for a processor that may come.

@@ -17,6 +17,10 @@ export interface MachineInfo {
   readonly uuid: string | null;
   /** Bytes of RAM. */
   readonly memorySize: number;
+  /** Guest physical address of its first byte. */
+  readonly memoryBase: number;
+  /** Whether there are interrupt controllers. */
+  readonly interrupts: boolean;
   /** RAM regions in ascending order. */
   readonly ram: readonly RamRegion[];
   /** Windows in guest physical memory that are not RAM. */

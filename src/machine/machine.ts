@@ -6,7 +6,7 @@
 
 import { VIRTIO_MMIO_INT_CONFIG } from "../abi/virtio.ts";
 import { VirtioConsoleConfig } from "../abi/virtio_devices.ts";
-import { VireoError } from "../base/errors.ts";
+import { errorText, VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq } from "../bus/irq_line.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
@@ -53,6 +53,8 @@ export interface MachineParts extends CrewParts {
   readonly memory: GuestMemory;
   readonly state: SharedState;
   readonly marks: BootMarks | undefined;
+  /** Pseudo-terminals by what is on them. */
+  readonly ptys: { readonly [what: string]: string };
   /** Where the workers' words arrive. */
   readonly events: MachineEvents;
 }
@@ -123,6 +125,11 @@ export class Machine implements AsyncDisposable {
     return this.#parts.vm;
   }
 
+  /** Paths of the pseudo-terminals by what is on them: `console`, `serial`. */
+  get ptys(): { readonly [what: string]: string } {
+    return this.#parts.ptys;
+  }
+
   /** Devices as plain data, in the guest's order. */
   get devices(): readonly DeviceDescriptor[] {
     return this.#parts.devices.descriptors;
@@ -147,6 +154,7 @@ export class Machine implements AsyncDisposable {
     using aborted = new Aborted(signal);
     using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
     let outcome: Outcome | undefined;
+    this.#parts.events.note("verbose", isStart ? "The machine starts" : "The machine goes on");
     try {
       const started = isStart
         ? this.#crew.start(this.config.startBarrier)
@@ -158,7 +166,14 @@ export class Machine implements AsyncDisposable {
         this.#closed.promise,
         started.then(() => this.#closed.promise),
       ]);
-      return outcome = await this.#outcome(signal, onAbort);
+      outcome = await this.#outcome(signal, onAbort);
+      const { reason, cause, vcpu, detail, text } = outcome;
+      const level = reason === "crashed" ? "error" : "info";
+      this.#parts.events.note(level, text, { reason, cause, vcpu, detail });
+      return outcome;
+    } catch (error) {
+      this.#parts.events.note("error", errorText(error));
+      throw error;
     } finally {
       if (outcome?.cause !== "yield") {
         await this.#crew.stopVcpus();
@@ -350,6 +365,7 @@ export class Machine implements AsyncDisposable {
     for (const stopped of [vcpus, workers]) {
       if (stopped.status === "rejected") throw stopped.reason;
     }
+    this.#parts.events.note("verbose", "The machine is closed");
     devices[Symbol.dispose]();
     holdings.dispose();
   }

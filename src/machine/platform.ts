@@ -28,36 +28,40 @@ export interface CpuFacts {
   readonly topology: Topology;
   /** Features that they do not show. */
   readonly without: readonly CpuFeatureName[];
+  /** Whether there are interrupt controllers, and so local APICs. */
+  readonly interrupts: boolean;
   /** What KVM supports on this host. */
   readonly supported: readonly CpuidEntry[];
 }
 
 /** The hooks of building a machine that depend on its architecture; replaceable for tests and experiments. */
 export interface Platform {
-  /** After the VM is created and before any vCPU: interrupt controllers, timer. */
-  setupVm(vm: Vm): void;
+  /** After the VM has its memory and before any vCPU: interrupt controllers where the machine has them, timer. */
+  setupVm(vm: Vm, interrupts: boolean): void;
   /** Splits RAM into regions, one memory slot each. */
-  setupMemory(size: number, physicalBits: number): readonly RamRegion[];
+  setupMemory(size: number, physicalBits: number, base: number): readonly RamRegion[];
   /** After a vCPU is created and mapped: CPUID, MSRs, local APIC. */
   setupVcpu(vcpu: Vcpu, index: number, facts: CpuFacts): void;
 }
 
 /** The platform of DESIGN: in-kernel interrupt controllers and PIT, CPUID made for the machine. */
 export const x86Platform: Platform = {
-  setupVm(vm) {
+  setupVm(vm, interrupts) {
     vm.setTssAddress(TSS_ADDRESS);
     vm.setIdentityMapAddress(IDENTITY_MAP_ADDRESS);
+    if (!interrupts) return;
     vm.createIrqchip();
     vm.createPit(KVM_PIT_SPEAKER_DUMMY);
   },
 
   setupMemory: splitRam,
 
-  setupVcpu(vcpu, index, { cpus, supported, topology, without }) {
+  setupVcpu(vcpu, index, { cpus, supported, topology, without, interrupts }) {
     const tscKhz = vcpu.tscKhz();
     const hidden = [...NESTED, ...without];
     vcpu.setCpuid(bootCpuid(supported, { index, cpus, topology, tscKhz, without: hidden }));
     vcpu.setMsrs(BOOT_MSRS);
+    if (!interrupts) return;
     const lapic = vcpu.lapic();
     wireLapic(lapic);
     vcpu.setLapic(lapic);

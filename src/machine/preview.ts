@@ -52,7 +52,7 @@ export function previewMachine(
   resources: Pick<Resources, "disks">,
 ): Preview {
   const config = machineConfig(given);
-  const ram = splitRam(config.memory, PHYSICAL_BITS);
+  const ram = splitRam(config.memory, PHYSICAL_BITS, config.memoryBase);
   const addresses = new AddressSpace({
     physicalBits: PHYSICAL_BITS,
     allocateFrom: HOLE_ADDRESS,

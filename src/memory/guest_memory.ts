@@ -87,6 +87,11 @@ export class GuestMemory {
     );
   }
 
+  /** Guest physical address of the first byte of RAM. */
+  get base(): GuestAddress {
+    return this.regions[0]?.guestAddress ?? 0;
+  }
+
   /** Bytes of RAM in all regions. */
   get size(): number {
     return this.regions.reduce((sum, region) => sum + region.size, 0);

@@ -8,6 +8,7 @@ import type { DiskRequest } from "./disk.ts";
 
 /** A second descriptor of the image, opened with O_DIRECT. */
 export interface DirectFile {
+  /** Its descriptor. */
   readonly fd: number;
   /** Power of two that places, addresses and lengths must be multiples of. */
   readonly alignment: number;
@@ -16,6 +17,7 @@ export interface DirectFile {
 /** An opened image. */
 export class ImageFile {
   /** By which everything can be done. */
+  /** Its descriptor. */
   readonly fd: number;
   readonly #direct: DirectFile | undefined;
 

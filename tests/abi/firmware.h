@@ -1,6 +1,6 @@
 /*
  * Structs that no header of Linux' user space has, declared as the specifications' tables have them: the Intel MultiProcessor
- * Specification 1.4, chapter 4, and SMBIOS 3.0 (DMTF DSP0134).
+ * Specification 1.4, chapter 4, SMBIOS 3.0 (DMTF DSP0134), and what Xen's documentation says of a direct boot (docs/misc/pvh).
  */
 
 #include <stdint.h>
@@ -46,6 +46,22 @@ struct mp_interrupt {
     uint8_t entry_type, interrupt_type;
     uint16_t interrupt_flag;
     uint8_t source_bus_id, source_bus_irq, destination_apic_id, destination_apic_intin;
+};
+
+/* PVH: what ebx points to, its modules, and its memory map. */
+struct pvh_start_info {
+    uint32_t magic, version, flags, nr_modules;
+    uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr, memmap_paddr;
+    uint32_t memmap_entries, reserved;
+};
+
+struct pvh_module {
+    uint64_t paddr, size, cmdline_paddr, reserved;
+};
+
+struct pvh_memory_range {
+    uint64_t addr, size;
+    uint32_t type, reserved;
 };
 
 #pragma pack(push, 1)

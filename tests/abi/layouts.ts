@@ -6,7 +6,9 @@
 
 import { fromFileUrl } from "@std/path";
 import * as boot from "../../src/abi/boot.ts";
+import * as elf from "../../src/abi/elf.ts";
 import * as mp from "../../src/abi/mp.ts";
+import * as pvh from "../../src/abi/pvh.ts";
 import * as smbios from "../../src/abi/smbios.ts";
 import * as virtio from "../../src/abi/virtio.ts";
 import * as devices from "../../src/abi/virtio_devices.ts";
@@ -46,17 +48,20 @@ export const VIRTIO_HEADERS = [
   "linux/virtio_console.h",
 ];
 
-/** Structs of the boot protocol. */
+/** Structs of the boot protocol and of ELF files. */
 export const BOOT_PAIRS: readonly LayoutPair[] = [
   { c: "struct setup_header", layout: boot.setup_header },
   { c: "struct boot_e820_entry", layout: boot.boot_e820_entry },
   { c: "struct boot_params", layout: boot.boot_params },
+  { c: "Elf64_Ehdr", layout: elf.Elf64_Ehdr },
+  { c: "Elf64_Phdr", layout: elf.Elf64_Phdr },
+  { c: "Elf64_Nhdr", layout: elf.Elf64_Nhdr },
 ];
 
 /** Where the structs above are. */
-export const BOOT_HEADERS = ["asm/bootparam.h"];
+export const BOOT_HEADERS = ["asm/bootparam.h", "elf.h"];
 
-/** Structs of the MP specification and of SMBIOS, whose tables have other names than Linux. */
+/** Structs of the MP specification, whose tables have other names than Linux, of PVH and of SMBIOS. */
 export const FIRMWARE_PAIRS: readonly LayoutPair[] = [
   {
     c: "struct mp_floating_pointer",
@@ -127,6 +132,9 @@ export const FIRMWARE_PAIRS: readonly LayoutPair[] = [
       dstirq: "destination_apic_intin",
     },
   },
+  { c: "struct pvh_start_info", layout: pvh.hvm_start_info },
+  { c: "struct pvh_module", layout: pvh.hvm_modlist_entry },
+  { c: "struct pvh_memory_range", layout: pvh.hvm_memmap_table_entry },
   { c: "struct smbios_entry_point", layout: smbios.SmbiosEntryPoint },
   { c: "struct smbios_header", layout: smbios.SmbiosHeader },
   { c: "struct smbios_bios", layout: smbios.SmbiosBios },

@@ -24,7 +24,7 @@ const loader: Loader = {
 };
 const platform: Platform = {
   setupVm(vm) {
-    x86Platform.setupVm(vm);
+    x86Platform.setupVm(vm, true);
     mark("VM, worker");
   },
   setupMemory: x86Platform.setupMemory,

@@ -1,6 +1,7 @@
 /** `vireo check`: what it prints and what it refuses, without any KVM. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ConfigError } from "../../src/base/errors.ts";
 import { checkHelp, checkMachine, machineText } from "../../src/cli/check.ts";
 import { MACHINE_OPTIONS, splitFile } from "../../src/config/machine_options.ts";
 import { parseOptions } from "../../src/config/options.ts";
@@ -252,6 +253,24 @@ Deno.test(
       assertEquals(mistakes.map(({ line, problem }) => [line, problem]), [
         [2, "A value is expected here, not the line's end"],
       ]);
+    });
+  },
+);
+
+Deno.test(
+  "vireo check takes a console behind a socket, and no other kind with a path",
+  requirement("ffi"),
+  async () => {
+    await inFolder(MACHINE, async (folder) => {
+      const args = ["--console", `unix:${folder}/sock`];
+      const options = parseOptions(MACHINE_OPTIONS, args);
+      const { machine } = await checkMachine(`${folder}/vm.toml`, options);
+      assertEquals(machine?.console, { backend: "unix", path: `${folder}/sock` });
+      assertThrows(
+        () => parseOptions(MACHINE_OPTIONS, ["--console", "tcp:5555"]),
+        ConfigError,
+        '"tcp:5555" is none of stdio, none, pty, file:PATH, unix:PATH',
+      );
     });
   },
 );

@@ -271,9 +271,9 @@ Deno.test("describe() takes words and paths for the source of entropy (row 2.31)
     max_bytes: 1024,
     period: 20,
   });
-  const inFolder = checkDescription({ ...KERNEL, rng: { source: "none.bin" } }, () => ({
-    folder: "/vm",
-  }));
+  const inFolder = checkDescription({ ...KERNEL, rng: { source: "none.bin" } }, {
+    locate: () => ({ folder: "/vm" }),
+  });
   assertEquals(inFolder.description?.rng.source, "/vm/none.bin");
   assert(mistakeOf({ rng: { period: 0 } }).startsWith("rng.period: It is too small"));
   assert(mistakeOf({ rng: { max_bytes: 0 } }).startsWith("rng.max_bytes: It is too small"));

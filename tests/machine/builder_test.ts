@@ -300,7 +300,7 @@ Deno.test(
       loader: LOADER,
       driver,
       allocate,
-      platform: { ...x86Platform, setupMemory: (size) => x86Platform.setupMemory(size, 40) },
+      platform: { ...x86Platform, setupMemory: (size) => x86Platform.setupMemory(size, 40, 0) },
     });
     const slots = driver.argumentsOf("KVM_SET_USER_MEMORY_REGION").map((bytes) => {
       const view = new DataView((bytes as Uint8Array).slice().buffer);
@@ -328,7 +328,7 @@ Deno.test(
         buildMachine({ memory: 2 ** 36 }, {
           loader: LOADER,
           driver: new FakeKvm(),
-          platform: { ...x86Platform, setupMemory: (size) => x86Platform.setupMemory(size, 36) },
+          platform: { ...x86Platform, setupMemory: (size) => x86Platform.setupMemory(size, 36, 0) },
         }),
       VireoError,
     );

@@ -169,24 +169,32 @@ export const MIN_RAM_SIZE = MIB;
  *
  * @param size bytes of RAM, a multiple of the page size
  * @param physicalBits width of a guest physical address; RAM past it is refused
+ * @param base where RAM begins, below the hole
  */
-export function splitRam(size: number, physicalBits = 52): readonly RamRegion[] {
+export function splitRam(size: number, physicalBits = 52, base = 0): readonly RamRegion[] {
   if (!Number.isSafeInteger(size) || size < MIN_RAM_SIZE || size % PAGE_SIZE !== 0) {
     throw new VireoError(
       "config",
       `Cannot make ${size} bytes of RAM: it must be at least 1 MiB and a multiple of 4 KiB`,
     );
   }
-  if (size <= HOLE_ADDRESS) return [{ address: 0, size }];
-  const high = { address: HOLE_END, size: size - HOLE_ADDRESS };
+  const low = HOLE_ADDRESS - base;
+  if (low < PAGE_SIZE || base % PAGE_SIZE !== 0) {
+    throw new VireoError(
+      "config",
+      `Cannot put RAM at 0x${base.toString(16)}: give a multiple of 4 KiB below 3328 MiB`,
+    );
+  }
+  if (size <= low) return [{ address: base, size }];
+  const high = { address: HOLE_END, size: size - low };
   const limit = 2 ** physicalBits;
   if (high.address + high.size > limit) {
-    const most = Math.max(limit - (HOLE_END - HOLE_ADDRESS), HOLE_ADDRESS);
+    const most = Math.max(limit - HOLE_END, 0) + low;
     throw new ConfigError(
       "memory.size",
       `Cannot make ${size} bytes of RAM: guest physical addresses have ${physicalBits} bits on this host, ` +
         `so at most ${most} bytes fit beside the hole below 4 GiB`,
     );
   }
-  return [{ address: 0, size: HOLE_ADDRESS }, high];
+  return [{ address: base, size: low }, high];
 }

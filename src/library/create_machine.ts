@@ -1,0 +1,104 @@
+/**
+ * A machine from its description, for programs.
+ *
+ * @module
+ */
+
+import { ENTRY_LEVELS, type LogEntry, type Logger } from "../base/log.ts";
+import type { Description, LogLevel } from "../config/description.ts";
+import { machineOf } from "../config/machine_of.ts";
+import type { DevicePlan } from "../devices/device_plan.ts";
+import type { KvmDriver } from "../kvm/driver.ts";
+import { type BuildHooks, buildMachine } from "../machine/builder.ts";
+import type { DeviceMessage } from "../machine/events.ts";
+import { linuxLoader } from "../machine/linux.ts";
+import type { Loader } from "../machine/loader.ts";
+import type { Machine } from "../machine/machine.ts";
+import { type Platform, x86Platform } from "../machine/platform.ts";
+import { openResources } from "../machine/resources.ts";
+import { openBackends } from "./backends.ts";
+import { type LoaderFunction, loaderOf } from "./loader_function.ts";
+import { describeMachine, type MachineSource } from "./machine_source.ts";
+
+/** What a machine has that no description can say: code. */
+export interface MachineOptions {
+  /** Loads a guest of the program's own, in place of the description's kernel. */
+  readonly loader?: Loader | LoaderFunction;
+  /** Called while the machine is built: `onCreateVm`, `onCreateVmWithMemory`, `onCreateVcpu`. */
+  readonly hooks?: BuildHooks;
+  /** What is to be done otherwise than on a usual x86-64 machine. */
+  readonly platform?: Partial<Platform>;
+  /** Devices behind the description's. */
+  readonly devices?: readonly DevicePlan[];
+  /** Takes what happens, down to the description's `log.level`; nothing is said without one. */
+  readonly logger?: Logger;
+  /** Takes messages of devices: lines on a control port, keys of the console. */
+  readonly onMessage?: (device: string, message: DeviceMessage) => void;
+  /** The kernel's door; the real one where absent. For tests. */
+  readonly driver?: KvmDriver;
+}
+
+/**
+ * Builds a machine with nothing running.
+ *
+ * ```ts ignore
+ * await using machine = await createMachine({ kernel: { path: "vmlinuz" }, cpu: { count: 2 } });
+ * const { reason } = await machine.run({ signal: AbortSignal.timeout(60_000) });
+ * ```
+ *
+ * @param source what it is: an object, a TOML file, or options as text
+ * @returns the machine, which closes everything that was opened for it when it is closed
+ * @throws ConfigError with a line for each mistake of the description; VireoError whose kind is the stage that failed, after
+ *   everything made before it has been released
+ */
+export async function createMachine(
+  source: MachineSource,
+  options: MachineOptions = {},
+): Promise<Machine> {
+  const { loader, hooks, platform, devices, logger, onMessage, driver } = options;
+  const description = describeMachine(source, { hasLoader: loader !== undefined });
+  using stack = new DisposableStack();
+  const backends = stack.use(openBackends(description, undefined));
+  const config = machineOf(description, backends);
+  const resources = stack.use(openResources(
+    { disks: [], ...config },
+    (index) => `disk[${index}].path`,
+  ));
+  const note = filtered(logger, description.log.level);
+  return await buildMachine(config, {
+    loader: loader === undefined ? kernelLoader(description.kernel) : plainLoader(loader),
+    resources,
+    ptys: backends.ptys,
+    holding: stack.move(),
+    platform: { ...x86Platform, ...platform },
+    owner: {
+      ...(onMessage === undefined ? {} : { message: onMessage }),
+      warning: (source, message) => note({ level: "warn", source, message, data: {} }),
+      note,
+    },
+    ...(hooks === undefined ? {} : { hooks }),
+    ...(devices === undefined ? {} : { devices }),
+    ...(driver === undefined ? {} : { driver }),
+  });
+}
+
+/** The loader of a described kernel. */
+export function kernelLoader({ path, initrd, cmdline, entry }: Description["kernel"]): Loader {
+  const parts = initrd === undefined ? [] : [initrd];
+  return linuxLoader({ kernel: path, initrd: parts, commandLine: cmdline, entry });
+}
+
+function plainLoader(loader: Loader | LoaderFunction): Loader {
+  return typeof loader === "function" ? loaderOf(loader) : loader;
+}
+
+/** Passes on what is at least as important as the description asks for. */
+function filtered(logger: Logger | undefined, least: LogLevel): (entry: LogEntry) => void {
+  const shown: readonly string[] = ENTRY_LEVELS.slice(
+    0,
+    ENTRY_LEVELS.findIndex((one) => one === least) + 1,
+  );
+  return (entry) => {
+    if (shown.includes(entry.level)) logger?.log(entry);
+  };
+}
