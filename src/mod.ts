@@ -20,6 +20,8 @@ export { createMachine } from "./library/create_machine.ts";
 export type { MachineOptions } from "./library/create_machine.ts";
 export { Hypervisor } from "./library/hypervisor.ts";
 export type { LoaderFunction, LoaderMachine, LoaderVcpu } from "./library/loader_function.ts";
+export { launch, LaunchedMachine } from "./library/launch.ts";
+export type { LaunchOptions } from "./library/launch.ts";
 export { describeMachine } from "./library/machine_source.ts";
 export type { Given, MachineDescription, MachineSource } from "./library/machine_source.ts";
 export type { EntryLevel, LogEntry, Logger } from "./base/log.ts";
@@ -44,7 +46,7 @@ export type {
 export type { RamRegion } from "./arch/x86_64/layout.ts";
 export { linux64Entry, pvhEntry, realModeEntry } from "./arch/x86_64/registers.ts";
 export type { EntryState } from "./arch/x86_64/registers.ts";
-export { ConfigError, GuestError, SystemError, VireoError } from "./base/errors.ts";
+export { ConfigError, GuestError, LaunchError, SystemError, VireoError } from "./base/errors.ts";
 export type { ErrorKind } from "./base/errors.ts";
 export type { BusName, BusWindow } from "./bus/bus_device.ts";
 export type { DeviceDescriptor, PlainValue } from "./bus/device_descriptor.ts";

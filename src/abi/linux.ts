@@ -52,6 +52,10 @@ export const O_PATH = 0o10000000;
 /** Commands of `fcntl`. */
 export const F_GETFL = 3;
 export const F_DUPFD_CLOEXEC = 1030;
+/** fcntl: sets whether a descriptor closes at exec. */
+export const F_SETFD = 2;
+/** It does. */
+export const FD_CLOEXEC = 1;
 
 /** `statx` (`linux/stat.h`). */
 export const AT_EMPTY_PATH = 0x1000;

@@ -7,7 +7,8 @@
 
 /**
  * What went wrong, as a stable name. The first fifteen are the stages of building a machine, in their order; `closed` is
- * use after close; `platform` an operating system or processor that there is no hypervisor for.
+ * use after close; `platform` an operating system or processor that there is no hypervisor for;
+ * `launch` a process that did not get ready.
  */
 export type ErrorKind =
   | "open"
@@ -26,6 +27,7 @@ export type ErrorKind =
   | "load_vcpu"
   | "closed"
   | "platform"
+  | "launch"
   | "system"
   | "guest"
   | "range"
@@ -92,6 +94,27 @@ export class ConfigError extends VireoError {
   constructor(path: string, message: string, options?: ErrorOptions) {
     super("config", `${path}: ${message}`, options);
     this.path = path;
+  }
+}
+
+/** A process that was started did not get ready. */
+export class LaunchError extends VireoError {
+  /** Its exit status; 128 and the signal's number for one that a signal ended. */
+  readonly code: number;
+  /** What it said. */
+  readonly stderr: string;
+
+  /**
+   * A process' early end.
+   *
+   * @param code its exit status
+   * @param stderr what it said
+   */
+  constructor(code: number, stderr: string) {
+    const said = stderr.trim() === "" ? "it said nothing" : stderr.trim();
+    super("launch", `The machine's process ended with status ${code} before it was ready: ${said}`);
+    this.code = code;
+    this.stderr = stderr;
   }
 }
 

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { VireoError } from "../base/errors.ts";
+import { ConfigError, VireoError } from "../base/errors.ts";
 import { kernelRelease } from "../boot/kernel_release.ts";
 import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
+import { isOpen } from "../host/fd.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
@@ -34,6 +35,8 @@ export interface RunOptions extends MachineOptions {
   /** Milliseconds, or undefined. */
   readonly timeout: number | undefined;
   readonly bootTimer: boolean;
+  /** Descriptor that is told when the machine is ready, or undefined. */
+  readonly readyFd: number | undefined;
   readonly help: boolean;
 }
 
@@ -48,6 +51,13 @@ export const RUN_OPTIONS: OptionTable<RunOptions> = {
     parse: (text) => parseDuration(text, "--timeout"),
   },
   bootTimer: BOOT_TIMER,
+  readyFd: {
+    flag: "--ready-fd",
+    value: "N",
+    help: "Writes the line `ready` to this descriptor, and closes it, once the guest starts.",
+    initial: undefined,
+    parse: parseReadyFd,
+  },
   help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
 };
 
@@ -66,7 +76,8 @@ export async function run(args: readonly string[]): Promise<number> {
     const { machine, mistakes } = await checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);
     const warning = await requireFit(hostKvm(), machine.kernel.path);
-    return await runMachine(machine, { timeout: options.timeout, timer, warning });
+    const { timeout, readyFd } = options;
+    return await runMachine(machine, { timeout, timer, warning, readyFd });
   } catch (error) {
     say(`vireo: ${explain(error)}`);
     return statusOfError(error);
@@ -97,10 +108,11 @@ export async function requireFit(
 
 async function runMachine(
   description: Description,
-  { timeout, timer, warning }: {
+  { timeout, timer, warning, readyFd }: {
     readonly timeout: number | undefined;
     readonly warning: string | undefined;
     readonly timer: BootTimer | undefined;
+    readonly readyFd: number | undefined;
   },
 ): Promise<number> {
   using log = new RunLog(description);
@@ -109,7 +121,7 @@ async function runMachine(
   if (warning !== undefined) log.warn(warning);
   const { runSession, sentenceOf } = await import("./run_session.ts");
   try {
-    const end = await runSession({ description, log, stop, timer });
+    const end = await runSession({ description, log, stop, timer, readyFd });
     const status = statusOfRun(end);
     if (status === EXIT.ok) log.info(sentenceOf(end));
     else log.error(sentenceOf(end));
@@ -118,6 +130,15 @@ async function runMachine(
     log.error(explain(error));
     return statusOfError(error);
   }
+}
+
+function parseReadyFd(text: string): number {
+  const descriptor = /^\d{1,7}$/.test(text) ? Number(text) : -1;
+  if (descriptor > 2 && isOpen(descriptor)) return descriptor;
+  throw new ConfigError(
+    "--ready-fd",
+    `"${text}" is no descriptor above 2 that this process was started with`,
+  );
 }
 
 /** The exit status for an end. */

@@ -8,6 +8,8 @@ import { errorText, VireoError } from "../base/errors.ts";
 import type { Description, EndAction } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
+import { Fd } from "../host/fd.ts";
+import { write } from "../host/file.ts";
 import { nameThread } from "../host/thread.ts";
 import { buildMachine } from "../machine/builder.ts";
 import type { DeviceMessage } from "../machine/events.ts";
@@ -36,6 +38,8 @@ export interface RunParts {
   readonly stop: StopRequest;
   /** Whom to tell how the start went, if anybody. */
   readonly timer?: BootTimer | undefined;
+  /** Descriptor that is told, once, when the guest starts. */
+  readonly readyFd?: number | undefined;
 }
 
 /** A run with everything opened. */
@@ -43,6 +47,7 @@ interface OpenRun extends RunParts {
   readonly config: Partial<MachineConfig>;
   readonly resources: Resources;
   readonly terminal: Terminal | undefined;
+  readonly ready: Fd | undefined;
 }
 
 /** Runs a guest, again where the description says so. */
@@ -58,8 +63,9 @@ export async function runSession(parts: RunParts): Promise<RunEnd> {
   const config = { ...machineOf(description, backends), bootTimer: timer !== undefined };
   using resources = openResources({ disks: [], ...config }, (index) => `disk[${index}].path`);
   for (const [what, path] of Object.entries(backends.ptys)) log.info(`The ${what} is ${path}`);
+  using ready = parts.readyFd === undefined ? undefined : new Fd(parts.readyFd);
   for (;;) {
-    const end = await runGuest({ ...parts, config, resources, terminal });
+    const end = await runGuest({ ...parts, config, resources, terminal, ready });
     if (actionFor(end, description) === "exit") return end;
     log.info(`${sentenceOf(end)}; starting it again`);
     if (end.kind === "crashed") await pause(stop.signal);
@@ -107,7 +113,7 @@ export function sentenceOf(end: RunEnd): string {
 
 /** One guest from power-on to its end. */
 async function runGuest(run: OpenRun): Promise<RunEnd> {
-  const { description, log, stop, config, resources, terminal, timer } = run;
+  const { description, log, stop, config, resources, terminal, timer, ready } = run;
   const loader = kernelLoader(description.kernel);
   const owner = {
     message: (_device: string, message: DeviceMessage) => {
@@ -116,6 +122,7 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
     warning: (device: string, text: string) => log.warn(`${device}: ${text}`),
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
+  if (ready?.closed === false) tellReady(ready);
   terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
     const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
@@ -128,6 +135,12 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   } finally {
     timer?.report(machine.bootMarks());
   }
+}
+
+/** Says that everything is built; whoever waits for it may be gone. */
+function tellReady(ready: Fd): void {
+  write(ready.number, new TextEncoder().encode("ready\n"));
+  ready.close();
 }
 
 /**

@@ -127,7 +127,7 @@ class DescriptionCheck {
     if (!("value" in checked)) return this.#add(path, given, checked);
     const { folder = "" } = this.#locate(path);
     const isPath = row.type === "path" && !row.choices?.includes(checked.value as string);
-    this.values.set(path, isPath ? resolve(folder, checked.value as string) : checked.value);
+    this.values.set(path, isPath ? pathOf(folder, checked.value as string) : checked.value);
   }
 
   #tables(children: Map<string, Node>, given: unknown, path: string): void {
@@ -233,6 +233,12 @@ function withDerived(given: Description): Description {
 function isPlainTable(value: unknown): value is Table {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     !(value instanceof TomlDate);
+}
+
+/** A path as the file's folder has it; `fd:7` is descriptor 7 that the process was started with. */
+function pathOf(folder: string, path: string): string {
+  const [, descriptor] = /^fd:(\d+)$/.exec(path) ?? [];
+  return descriptor === undefined ? resolve(folder, path) : `/dev/fd/${Number(descriptor)}`;
 }
 
 /** The part of an origin that a mistake shows. */

@@ -5,12 +5,20 @@
  */
 
 import {
+  EACCES,
   EAGAIN,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
+  EINVAL,
   F_DUPFD_CLOEXEC,
+  F_GETFL,
+  F_SETFD,
+  FD_CLOEXEC,
   MFD_CLOEXEC,
+  O_ACCMODE,
   O_CLOEXEC,
+  O_DIRECT,
+  O_RDWR,
 } from "../abi/linux.ts";
 import { SystemError, VireoError } from "../base/errors.ts";
 import {
@@ -20,6 +28,7 @@ import {
   errno,
   fileCalls,
   openingCalls,
+  pipeCalls,
   readingCalls,
   writingCalls,
 } from "./libc.ts";
@@ -103,15 +112,66 @@ export class Fd implements Disposable {
 }
 
 /**
- * `open` by number: a descriptor or a negative errno.
+ * `open` by number: a descriptor or a negative errno. `/dev/fd/7` is a duplicate of descriptor 7 of this process.
  *
  * @param mode permissions of a file that this call creates
  */
 export function openPath(path: string, flags: number, mode = 0): number {
+  const [, descriptor] = /^\/dev\/fd\/(\d+)$/.exec(path) ?? [];
+  if (descriptor !== undefined) return duplicateFor(Number(descriptor), flags);
   const bytes = cString(path);
   const calls = openingCalls();
   const result = calls.open(bytes, flags, mode);
   return result < 0 ? -(errno[0] ?? 0) : result;
+}
+
+/**
+ * A second descriptor for what this process was started with: unlike a second opening by `/proc/self/fd`, it needs no right to
+ * the file, and takes sockets too.
+ */
+function duplicateFor(descriptor: number, flags: number): number {
+  const calls = descriptorFlagCalls();
+  const has = calls.fcntl(descriptor, F_GETFL, 0);
+  if (has < 0) return -(errno[0] ?? 0);
+  const [wanted, given] = [flags & O_ACCMODE, has & O_ACCMODE];
+  if (wanted !== given && given !== O_RDWR) return -EACCES;
+  if ((flags & O_DIRECT) > (has & O_DIRECT)) return -EINVAL;
+  const result = calls.fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  return result < 0 ? -(errno[0] ?? 0) : result;
+}
+
+/** Whether this process has a descriptor of that number. */
+export function isOpen(descriptor: number): boolean {
+  return descriptorFlagCalls().fcntl(descriptor, F_GETFL, 0) >= 0;
+}
+
+/** Does work during which processes that are started inherit some descriptors, by the same numbers. */
+export function inheriting<T>(descriptors: readonly number[], work: () => T): T {
+  const calls = descriptorFlagCalls();
+  const set = (flag: number) => {
+    for (const descriptor of descriptors) {
+      if (calls.fcntl(descriptor, F_SETFD, flag) >= 0) continue;
+      throw new SystemError(
+        "fcntl(F_SETFD)",
+        errno[0] ?? 0,
+        `Cannot hand descriptor ${descriptor} on`,
+      );
+    }
+  };
+  try {
+    set(0);
+    return work();
+  } finally {
+    set(FD_CLOEXEC);
+  }
+}
+
+/** The two ends of a new pipe, close-on-exec. */
+export function openPipe(): { readonly reader: Fd; readonly writer: Fd } {
+  const ends = new Int32Array(2);
+  const result = pipeCalls().pipe2(ends, O_CLOEXEC);
+  if (result < 0) throw new SystemError("pipe2", errno[0] ?? 0, "Cannot make a pipe");
+  return { reader: new Fd(ends[0] ?? CLOSED), writer: new Fd(ends[1] ?? CLOSED) };
 }
 
 /** `close` by number: Linux always lets go of it, so there is no result to look at. */

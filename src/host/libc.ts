@@ -46,6 +46,11 @@ const DESCRIPTOR_FLAGS = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+const PIPES = {
+  // int pipe2(int fds[2], int flags)
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 const MAPPING = {
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
@@ -242,6 +247,8 @@ export const writingCalls: Opener<typeof WRITING> = lazily(WRITING);
 export const readingCalls: Opener<typeof READING> = lazily(READING);
 /** `open` and `eventfd`. */
 export const openingCalls: Opener<typeof OPENING> = lazily(OPENING);
+/** `pipe2`. */
+export const pipeCalls: Opener<typeof PIPES> = lazily(PIPES);
 /** `fcntl`. */
 export const descriptorFlagCalls: Opener<typeof DESCRIPTOR_FLAGS> = lazily(DESCRIPTOR_FLAGS);
 /** `mmap`. */

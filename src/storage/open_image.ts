@@ -196,6 +196,8 @@ export function openingHint(code: string, readonly: boolean): string {
       return 'its file system is read-only; add ",readonly"';
     case "ETXTBSY":
       return 'it is a program that runs; copy it, or add ",readonly"';
+    case "EBADF":
+      return "the process was not started with that descriptor; hand it on: vireo run … 7<>FILE";
     case "ENXIO":
     case "ENODEV":
       return "the device behind it is not there; attach it first";
