@@ -249,4 +249,61 @@ export const DEVICE_MUTANTS: readonly Mutant[] = [
     broken: "",
     test: { file: "tests/devices/acpi_pm_test.ts", name: "AcpiPm ignores every other sleep type" },
   },
+  {
+    name: "a used entry is written one place further",
+    file: "src/virtio/virtqueue.ts",
+    line: "const at = VringUsed.ring + this.#nextUsed % this.size * VRING_USED_ELEM_SIZE;",
+    broken: "const at = VringUsed.ring + (this.#nextUsed + 1) % this.size * VRING_USED_ELEM_SIZE;",
+    test: {
+      file: "tests/fuzz/virtqueue_test.ts",
+      name: "Virtqueue takes what the specification says from random rings, and nothing else",
+    },
+  },
+  {
+    name: "a request's status is written behind its buffer",
+    file: "src/virtio/blk_request.ts",
+    line: "return chain.address(last) + chain.length(last) - 1;",
+    broken: "return chain.address(last) + chain.length(last);",
+    test: { file: "tests/fuzz/blk_test.ts", name: " answers random requests as its model does" },
+  },
+  {
+    name: "a queue that is ready can be changed",
+    file: "src/virtio/virtio_state.ts",
+    line: "if (queue === undefined || queue.ready || !this.#queuesOpen()) return false;",
+    broken: "if (queue === undefined || !this.#queuesOpen()) return false;",
+    test: {
+      file: "tests/fuzz/virtio_mmio_test.ts",
+      name: "MmioFront and VirtioBack survive any order of accesses",
+    },
+  },
+  {
+    name: "features can be taken after FEATURES_OK",
+    file: "src/virtio/virtio_state.ts",
+    line: "if (half > 1 || (this.status & steps) !== VIRTIO_CONFIG_S_DRIVER) return false;",
+    broken: "if (half > 1 || (this.status & steps) === 0) return false;",
+    test: {
+      file: "tests/fuzz/virtio_mmio_test.ts",
+      name: "MmioFront and VirtioBack survive any order of accesses",
+    },
+  },
+  {
+    name: "randomness begins a byte too late",
+    file: "src/virtio/rng.ts",
+    line: "this.#chain.write(0, bytes.subarray(0, filled))",
+    broken: "this.#chain.write(1, bytes.subarray(0, filled))",
+    test: {
+      file: "tests/fuzz/rng_test.ts",
+      name: "Rng fills the room of random chains, and nothing else",
+    },
+  },
+  {
+    name: "the terminal loses the first byte of its output",
+    file: "src/virtio/console.ts",
+    line: "      this.#chain.read(done, room);",
+    broken: "      this.#chain.read(done + 1, room);",
+    test: {
+      file: "tests/fuzz/console_test.ts",
+      name: "Console carries what its model does, whatever the chains",
+    },
+  },
 ];
