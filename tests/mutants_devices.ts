@@ -11,10 +11,9 @@ export const DEVICE_MUTANTS: readonly Mutant[] = [
   {
     name: "the terminal keeps a buffer while nobody reads",
     file: "src/virtio/console.ts",
-    line:
-      "      if (this.#output !== undefined) this.#keep();\n      queue.pushUsed(this.#chain.head, 0);",
+    line: "this.#keepNewest();\n      queue.pushUsed(this.#chain.head, 0);",
     broken:
-      "      if (this.#output !== undefined) this.#keep();\n      if (this.#ring.length === 0) queue.pushUsed(this.#chain.head, 0);",
+      "this.#keepNewest();\n      if (this.#ring.length === 0) queue.pushUsed(this.#chain.head, 0);",
     test: {
       file: "tests/virtio/console_test.ts",
       name: "Console gives buffers back at once while nobody reads, and drops what is too much",
