@@ -40,6 +40,7 @@ type Program = (
  */
 function rngGuest(
   program: Program,
+  arena = new GuestArena(ARENA, ARENA_SIZE),
 ): { readonly loader: Loader; readonly queue: () => DriverQueue } {
   let queue: DriverQueue | undefined;
   const loader: Loader = {
@@ -54,7 +55,7 @@ function rngGuest(
           code.eax(value).store(base + offset);
         },
       };
-      const driver = new Driver(recorder, memory, new GuestArena(ARENA, ARENA_SIZE));
+      const driver = new Driver(recorder, memory, arena);
       driver.initialize({ features: [] });
       [queue] = driver.queues;
       assert(queue);
@@ -142,5 +143,43 @@ Deno.test(
     assertEquals([state.phase, warnings], [PHASE.RESET, []]);
     // bits: the status register
     assertEquals(state.status & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+  },
+);
+
+/** Puts used rings where page tables can be: at the begin of a page. */
+class PagedArena extends GuestArena {
+  override take(size: number, alignment?: number): number {
+    return super.take(size, alignment === 4 ? 4096 : alignment);
+  }
+}
+
+Deno.test(
+  "A guest that puts a ring on top of its page tables loses those, and nobody else anything (ROBUSTNESS 1.15)",
+  requirement("kvm"),
+  async () => {
+    const { loader, queue } = rngGuest((code, { base, queue }) => {
+      const directory = queue.usedAddress;
+      assertEquals(directory % 4096, 0);
+      queue.add([{ writable: 64 }]);
+      // All of memory as it is, in pages of 4 MiB: present, writable, large.
+      for (let i = 0; i < 1024; i++) queue.memory.writeU32(directory + i * 4, i * 2 ** 22 + 0x83);
+      code
+        .eax(directory).bytes(0x0f, 0x22, 0xd8) // mov cr3, eax
+        .eax(0x10).bytes(0x0f, 0x22, 0xe0) // mov cr4, eax: large pages
+        .eax(0x80000011).bytes(0x0f, 0x22, 0xc0) // mov cr0, eax: paging
+        .eax(0).store(base + VIRTIO_MMIO_QUEUE_NOTIFY)
+        // Looks the tables up again and again, until they are a ring's.
+        .eax(directory).label("again").bytes(0x0f, 0x22, 0xd8).jump("again");
+    }, new PagedArena(ARENA, ARENA_SIZE));
+    await using machine = await machineWithRng(loader);
+    const outcome = await machine.run({ signal: AbortSignal.timeout(60_000) });
+    assertEquals(outcome.reason, "crashed", outcome.text);
+    // The device is through with its work, whatever became of its driver.
+    const index = () => machine.memory.readU16(queue().usedAddress + 2);
+    while (index() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(index(), 1);
+    // The used ring's one element is all that was written: the tables go on behind it.
+    const entry = (index: number) => machine.memory.readU32(queue().usedAddress + index * 4);
+    assertEquals([entry(2), entry(3), entry(4)], [64, 3 * 2 ** 22 + 0x83, 4 * 2 ** 22 + 0x83]);
   },
 );
