@@ -17,6 +17,7 @@ import { type FetchedPackage, fetchPackages } from "../boot/packages.ts";
 import { runCommand } from "../boot/run_command.ts";
 import { extractVmlinux } from "../boot/vmlinux.ts";
 import { dirname, join } from "../std/path.ts";
+import { kernelOf, pruneBuilds, useBuild } from "./builds.ts";
 import { encodeText } from "./frame.ts";
 import { INITRAMFS_INIT } from "./init.ts";
 import { installPrograms } from "./programs.ts";
@@ -31,8 +32,8 @@ export interface PrepareOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a rig starts from, as paths. */
-export interface RigBase {
+/** What a rig starts from, as paths; nobody removes it before its dispose. */
+export interface RigBase extends Disposable {
   /** Uncompressed kernel with a PVH entry. */
   readonly kernel: string;
   /** Initramfs that mounts the root. */
@@ -85,11 +86,15 @@ export async function prepareRig(options: PrepareOptions): Promise<RigBase> {
   const packages = await fetchPackages(await packageNames(), { ...options, cache });
   const folder = join(cache, "rig");
   const target = join(folder, await keyOf(packages.values()));
-  if (!await exists(target)) {
+  for (;;) {
+    const used = useBuild(target);
+    if (used !== undefined) {
+      return { ...pathsIn(target), [Symbol.dispose]: () => used[Symbol.dispose]() };
+    }
     using _lock = await FolderLock.take(folder);
     if (!await exists(target)) await build(folder, target, packages, options);
+    await pruneBuilds(folder, target);
   }
-  return baseIn(target);
 }
 
 async function packageNames(): Promise<string[]> {
@@ -99,9 +104,9 @@ async function packageNames(): Promise<string[]> {
   return [KERNEL_PACKAGE, ...PACKAGES, ...version >= 13 ? PACKAGES_DEBIAN_13 : []];
 }
 
-function baseIn(folder: string): RigBase {
+function pathsIn(folder: string): Omit<RigBase, typeof Symbol.dispose> {
   return {
-    kernel: join(folder, "vmlinux"),
+    kernel: kernelOf(folder),
     initramfs: join(folder, "initramfs.cpio"),
     root: join(folder, "root"),
   };
@@ -124,7 +129,7 @@ async function build(
   progress("Building the rig");
   await removeTemporary(folder);
   const draft = await makeTemporary(folder);
-  const { kernel, initramfs, root } = baseIn(draft);
+  const { kernel, initramfs, root } = pathsIn(draft);
   await Deno.mkdir(root);
   for (const fetched of packages.values()) {
     signal?.throwIfAborted();

@@ -38,6 +38,7 @@ const PINGS_MISSED = 12;
 
 /** One L1 that is up. Any number may be up at a time. */
 export class Rig implements AsyncDisposable {
+  readonly #base: RigBase;
   readonly #folder: string;
   readonly #qemu: Qemu;
   readonly #listener: Deno.UnixListener;
@@ -51,6 +52,7 @@ export class Rig implements AsyncDisposable {
   /** Starts QEMU on what {@link prepareRig} gave. */
   private constructor(base: RigBase, options: RigOptions) {
     using stack = new DisposableStack();
+    this.#base = stack.use(base);
     const folder = this.#folder = Deno.makeTempDirSync({ prefix: "vireo-rig-" });
     this.#removeFolder = () => removeFolder(folder);
     stack.defer(this.#removeFolder);
@@ -80,12 +82,11 @@ export class Rig implements AsyncDisposable {
    * reason of `options.signal` when that fires, and then leaves neither a process nor a file outside of the cache.
    */
   static async start(options: RigOptions): Promise<Rig> {
-    const base = await prepareRig(options);
-    options.signal?.throwIfAborted();
-    const rig = new Rig(base, options);
+    const rig = new Rig(await prepareRig(options), options);
     const abort = () => void rig.#qemu[Symbol.asyncDispose]();
     options.signal?.addEventListener("abort", abort);
     try {
+      options.signal?.throwIfAborted();
       await rig.#connect();
       options.signal?.throwIfAborted();
       return rig;
@@ -137,6 +138,7 @@ export class Rig implements AsyncDisposable {
     close(this.#connection);
     close(this.#listener);
     this.#letGoOfFolder();
+    this.#base[Symbol.dispose]();
   }
 
   #letGoOfFolder(): void {
