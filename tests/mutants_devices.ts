@@ -138,7 +138,7 @@ export const DEVICE_MUTANTS: readonly Mutant[] = [
       '      if (!this.#memory.containsRange(range)) return this.#refuse("buffer outside RAM");\n      range[0] = table.getUint32(at + VringDesc.addr, true);\n      range[1] = table.getUint32(at + VringDesc.len, true);\n      chain.add(range, (flags & VRING_DESC_F_WRITE) !== 0);\n',
     test: {
       file: "tests/virtio/virtqueue_race_test.ts",
-      name: "Virtqueue.pop() gives what it has checked while the guest changes it to ",
+      name: "Virtqueue.pop() reads each byte of a descriptor and of an indirect table once",
     },
   },
   {

@@ -163,8 +163,8 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
   {
     name: "a failed call's errno is not asked for",
     file: "src/host/fd.ts",
-    line: "  return result < 0 ? -(errno[0] ?? 0) : result;",
-    broken: "  return result;",
+    line: "calls.open(bytes, flags, mode);\n  return result < 0 ? -(errno[0] ?? 0) : result;",
+    broken: "calls.open(bytes, flags, mode);\n  return result;",
     test: {
       file: "tests/host/fd_test.ts",
       name: "Fd.open() names the path and the errno of a failure",

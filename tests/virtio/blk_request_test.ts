@@ -19,6 +19,7 @@ import {
 } from "../../src/virtio/blk_request.ts";
 import { DescriptorChain } from "../../src/virtio/descriptor_chain.ts";
 import { Random } from "../support/random.ts";
+import { readsOf, readTwice } from "../support/reads.ts";
 
 const SECTORS = 16;
 const LIMITS: BlkLimits = { size: SECTORS * 512, readonly: false, discard: true };
@@ -129,6 +130,23 @@ Deno.test("BlkRequest.parse() refuses to move more than 16 MiB at once", () => {
   assertEquals(read(MAX_TRANSFER + 512), REFUSED);
   const cuts = [16, MAX_TRANSFER, 512];
   assertEquals(outcome({ type: VIRTIO_BLK_T_OUT, writable: 1, limits, cuts }), REFUSED);
+});
+
+Deno.test("BlkRequest.parse() reads each byte of a request once", () => {
+  const buffer = new ArrayBuffer(MEMORY);
+  const memory = GuestMemory.onBuffers([{ guestAddress: 0, buffer }]);
+  const request = new BlkRequest(memory);
+  const chain = new DescriptorChain(memory, 8);
+  chain.begin(0);
+  chain.add(Float64Array.of(0x1000, 16), false);
+  chain.add(Float64Array.of(0x8000, 513), true);
+  const reads = readsOf(buffer, () => request.parse(chain, LIMITS));
+  assertEquals(request.action, "read");
+  assertEquals(readTwice(reads), []);
+  assertEquals(reads.toSorted((a, b) => a - b).map((at) => at - 0x1000), [
+    ...[0, 1, 2, 3],
+    ...[8, 9, 10, 11, 12, 13, 14, 15],
+  ]);
 });
 
 Deno.test("BlkRequest.parse() refuses writes to a read-only disk", () => {

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { MappedMemory } from "../support/mapped_memory.ts";
+import { readsOf, readTwice } from "../support/reads.ts";
 import { requirement } from "../support/require.ts";
 import { openRing } from "../support/ring.ts";
 import type { RaceStart } from "./race_worker.ts";
@@ -17,6 +18,18 @@ const BAD = [
   [0x1000, 0, 0xffff_ffff, 2],
   [0x1000, 0, 16, 3],
 ];
+
+Deno.test("Virtqueue.pop() reads each byte of a descriptor and of an indirect table once", () => {
+  const { driver, queue, chain, memory } = openRing();
+  driver.add([{ readable: 8 }, { writable: 8 }]);
+  driver.add([{ readable: 8 }, { writable: 8 }, { writable: 8 }], { indirect: true });
+  const { buffer } = memory.dataView(driver.descAddress, 16);
+  for (const descriptors of [2, 4]) {
+    const reads = readsOf(buffer, () => assert(queue.pop(chain)));
+    assertEquals(reads.length, 16 * descriptors);
+    assertEquals(readTwice(reads), []);
+  }
+});
 
 for (const bad of BAD) {
   Deno.test(
