@@ -37,6 +37,14 @@ const COMMANDS: Commands = {
       return { run: check, options: CHECK_OPTIONS };
     },
   },
+  kernel: {
+    summary: "Unpacks a kernel, so that it need not do that at each boot.",
+    operand: ["unpack"],
+    load: async () => {
+      const { kernel, KERNEL_OPTIONS } = await import("./cli/kernel.ts");
+      return { run: kernel, options: KERNEL_OPTIONS };
+    },
+  },
   doctor: {
     summary: "Says whether this host can run machines, and what to do where it cannot.",
     load: async () => {

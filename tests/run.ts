@@ -16,6 +16,7 @@ import { runStyle } from "./runner/style.ts";
 import { runTests, skippedPart, type TestPart } from "./runner/suite.ts";
 import { type HostKvm, hostKvm } from "../src/kvm/host_kvm.ts";
 import { testFiles } from "./support/test_files.ts";
+import { fetchTestKernels } from "./support/linux_kernels.ts";
 import { duration, say } from "./support/progress.ts";
 
 const MINUTE = 60_000;
@@ -96,16 +97,18 @@ async function runGuests(
 ): Promise<Part> {
   const part = { title: "linux", files, bound: LINUX_BOUND_MS };
   say(`\n== guests that need a full KVM, ${kvm.kind === "full" ? "this host's" : "in the rig"}`);
-  await fetchGuest(signal);
+  await fetchGuest(files, signal);
   if (kvm.kind === "full") return await runHere(part, signal);
   const { RigHost } = await import("./runner/rig_host.ts");
   return await RigHost.use(part, signal, (host) => runTests(host, part));
 }
 
 /** Brings what Linux tests boot into the cache: the rig has no network. Tests that miss it say so. */
-async function fetchGuest(signal: AbortSignal): Promise<void> {
+async function fetchGuest(files: readonly string[], signal: AbortSignal): Promise<void> {
   try {
     await findBootFiles({ progress: say, signal });
+    if (!files.includes("tests/linux/kernels_test.ts")) return;
+    await fetchTestKernels({ progress: say, signal });
   } catch (error) {
     say(errorText(error));
   }

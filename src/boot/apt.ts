@@ -7,7 +7,7 @@
 
 import { VireoError } from "../base/errors.ts";
 import { join } from "../std/path.ts";
-import { makeFolder } from "./cache_folder.ts";
+import { exists, makeFolder } from "./cache_folder.ts";
 import type { RunCommand } from "./run_command.ts";
 
 /** What the archive says about one version of a package. */
@@ -24,6 +24,7 @@ export interface AptRecord {
 export class Apt {
   readonly #run: RunCommand;
   readonly #options: readonly string[];
+  readonly #own: readonly string[];
 
   /**
    * @param run runs apt
@@ -31,6 +32,7 @@ export class Apt {
    */
   constructor(run: RunCommand, options: readonly string[]) {
     this.#run = run;
+    this.#own = options;
     this.#options = [...COMMON, ...options].flatMap((option) => ["-o", option]);
   }
 
@@ -52,6 +54,32 @@ export class Apt {
       `Dir::Cache=${folder}`,
       `Dir::Cache::archives=${join(folder, "archives")}`,
     ]);
+  }
+
+  /**
+   * Lists of our own, of another Debian release than this system's, from the same archive.
+   *
+   * @param suite the release: `trixie`
+   * @throws UnavailableError where this system has no source of Debian's
+   */
+  static async release(run: RunCommand, folder: string, suite: string): Promise<Apt> {
+    const uri = await Apt.system(run).#debianArchive();
+    const own = await Apt.own(run, folder);
+    const list = join(folder, "sources.list");
+    const keys = await exists(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
+    await Deno.writeTextFile(list, `deb ${keys}${uri} ${suite} main\n`);
+    const sources = [`Dir::Etc::sourcelist=${list}`, "Dir::Etc::sourceparts=-"];
+    return new Apt(run, [...own.#own, ...sources]);
+  }
+
+  /** Where this system's sources find Debian itself, which is neither its security nor its backports. */
+  async #debianArchive(): Promise<string> {
+    const args = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
+    const { stdout } = await this.#call("apt-get", args);
+    const uris = new TextDecoder().decode(stdout).split("\n");
+    const uri = uris.find((uri) => /\/debian\/?$/.test(uri));
+    if (uri !== undefined) return uri;
+    throw new UnavailableError("Cannot find Debian's archive among apt's sources");
   }
 
   /** Renews the lists. A source that fails is not an error, the packages in it stay unknown; gives apt's complaint if any. */
@@ -129,6 +157,9 @@ export class UnavailableError extends VireoError {
     super("environment", message);
   }
 }
+
+/** The package debian-archive-keyring brings it. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 const COMMON = [
   // As root apt drops to a user who cannot write into our cache folder, and says so.

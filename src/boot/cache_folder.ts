@@ -120,3 +120,27 @@ export function cannotRead(path: string, error: unknown): VireoError {
 }
 
 const TEMPORARY = ".unfinished-";
+
+/** Whether a file is there. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** What tells a file of a package from another one: such files never change in place. */
+export async function fileStamp(path: string): Promise<readonly unknown[]> {
+  const { size, mtime } = await Deno.stat(path);
+  return [path, size, mtime?.getTime()];
+}
+
+/** A name for what is made from facts, and from nothing else. */
+export async function cacheKey(facts: readonly unknown[]): Promise<string> {
+  const text = new TextEncoder().encode(JSON.stringify(facts));
+  const digest = await crypto.subtle.digest("SHA-256", text);
+  return Array.from(new Uint8Array(digest).subarray(0, 16))
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

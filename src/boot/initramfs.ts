@@ -7,7 +7,7 @@
 
 import { VireoError } from "../base/errors.ts";
 import { join } from "../std/path.ts";
-import { FolderLock, writeWhole } from "./cache_folder.ts";
+import { cacheKey, exists, fileStamp, FolderLock, writeWhole } from "./cache_folder.ts";
 import { type CpioEntry, writeCpio } from "./cpio.ts";
 import { type GuestTask, INIT_FILES, MARK_PROGRAM, TASK_FOLDER, taskFiles } from "./guest_init.ts";
 import { markProgram } from "./mark_program.ts";
@@ -188,29 +188,13 @@ function textFile(path: string, text: string, mode = 0o644): CpioEntry {
 
 /** Names a base by all that goes into it; files of packages never change, so their size and time say enough. */
 async function baseKey(source: InitramfsSource): Promise<string> {
-  const stamp = async (path: string) => {
-    const { size, mtime } = await Deno.stat(path);
-    return [path, size, mtime?.getTime()];
-  };
-  const facts = JSON.stringify([
-    await stamp(source.busybox),
+  return await cacheKey([
+    await fileStamp(source.busybox),
     source.release,
-    source.modules === undefined ? null : await stamp(source.modules),
+    source.modules === undefined ? null : await fileStamp(source.modules),
     INIT_FILES,
     LOADED_MODULES,
     MODULES_AT_HAND,
     FOLDERS,
   ]);
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(facts));
-  return Array.from(new Uint8Array(digest).subarray(0, 16))
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -33,6 +33,8 @@ export interface FetchedPackage {
 export interface FetchOptions {
   /** Cache folder, {@linkcode defaultCacheFolder} if absent. */
   readonly cache?: string;
+  /** Debian release that the packages are of, `trixie`; as this system's sources say if absent. */
+  readonly suite?: string;
   /** Told what goes on, in one line without a newline: seldom enough to print. */
   readonly progress?: (line: string) => void;
   /** Gives up when aborted. */
@@ -51,7 +53,11 @@ export async function fetchPackages(
   names: readonly string[],
   options: FetchOptions = {},
 ): Promise<Map<string, FetchedPackage>> {
-  const folder = join(options.cache ?? defaultCacheFolder(), "packages");
+  const { suite } = options;
+  const folder = join(
+    options.cache ?? defaultCacheFolder(),
+    suite === undefined ? "packages" : `packages-${suite}`,
+  );
   const cached = await findCached(folder, names);
   if (cached.size === names.length) return cached;
   options.progress?.("Looking for packages");
@@ -101,13 +107,18 @@ async function fetchMissing(
 ): Promise<Map<string, FetchedPackage>> {
   const run = options.run ?? runCommand;
   if (names.length === 0) return new Map();
+  const { suite } = options;
   try {
-    return await fetchThrough(Apt.system(run), folder, names, options);
+    if (suite === undefined) {
+      return await fetchThrough(Apt.system(run), folder, names, options);
+    }
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
   }
   options.progress?.("Fetching Debian's package lists");
-  const apt = await Apt.own(run, join(folder, "..", "apt"));
+  const apt = suite === undefined
+    ? await Apt.own(run, join(folder, "..", "apt"))
+    : await Apt.release(run, join(folder, "..", `apt-${suite}`), suite);
   const complaint = await apt.update(options.signal);
   try {
     return await fetchThrough(apt, folder, names, options);

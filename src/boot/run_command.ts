@@ -21,6 +21,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Bytes for standard input, which is empty otherwise. */
   readonly input?: Uint8Array;
+  /** Most bytes of standard output: a program that writes more is ended, and `stdout` is longer than this. */
+  readonly most?: number;
   /** Told each line of standard output as it comes; `stdout` stays empty then. */
   readonly onLine?: (line: string) => void;
   /** Ends the program when aborted. */
@@ -39,8 +41,10 @@ const PACKAGE_OF: { readonly [command: string]: string } = {
   "apt-cache": "apt",
   "apt-get": "apt",
   "dpkg-deb": "dpkg",
+  bzip2: "bzip2",
   gzip: "gzip",
   lz4: "lz4",
+  lzop: "lzop",
   xz: "xz-utils",
   zstd: "zstd",
 };
@@ -57,7 +61,7 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const child = spawn(command, args, options);
   const [stdout, stderr, status] = await Promise.all([
-    options.onLine ? eachLine(child.stdout, options.onLine) : bytesOf(child.stdout),
+    options.onLine ? eachLine(child.stdout, options.onLine) : bytesOf(child.stdout, options.most),
     bytesOf(child.stderr),
     child.status,
     feed(child.stdin, options.input),
@@ -88,11 +92,19 @@ function spawn(command: string, args: readonly string[], options: CommandOptions
   }
 }
 
-async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(
-    await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>)
-      .arrayBuffer(),
-  );
+/** What a stream gives; of one that gives more than `most` the rest is refused, which ends a program with SIGPIPE. */
+async function bytesOf(
+  stream: ReadableStream<Uint8Array>,
+  most = Infinity,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of stream as ReadableStream<Uint8Array<ArrayBuffer>>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > most) break;
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 async function eachLine(

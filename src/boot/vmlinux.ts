@@ -14,7 +14,11 @@ import {
 import { ELF_MAGIC } from "../abi/elf.ts";
 import { VireoError } from "../base/errors.ts";
 import { isBzImage } from "./bzimage.ts";
-import { startsWith } from "./kernel_file.ts";
+import { isGzip, unzipKernel } from "./gzip_kernel.ts";
+import { refuse } from "./kernel_error.ts";
+import { type KernelFile, startsWith } from "./kernel_file.ts";
+import { parseKernel } from "./kernel_image.ts";
+import { OpenKernel } from "./open_kernel.ts";
 import { type RunCommand, runCommand } from "./run_command.ts";
 
 /**
@@ -41,6 +45,29 @@ export async function extractVmlinux(
   return vmlinux;
 }
 
+/**
+ * The kernel in a file, unpacked: what {@linkcode extractVmlinux} takes out, or what gzip has packed.
+ *
+ * @param path a bzImage, or either kind of kernel packed with gzip
+ * @throws VireoError as {@linkcode extractVmlinux}, and `load_memory` for a kernel that is not packed
+ */
+export async function unpackKernel(
+  path: string,
+  run: RunCommand = runCommand,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using opened = new OpenKernel(path);
+  const isZipped = isGzip(opened);
+  const file = isZipped ? await unzipKernel(opened) : opened;
+  const image = parseKernel(file);
+  if (image.kind === "bzimage") return await extractVmlinux(wholeFile(file), path, run);
+  if (isZipped) return wholeFile(file);
+  throw refuse(path, "it is an ELF file, which is not packed; boot it as it is");
+}
+
+function wholeFile(file: KernelFile): Uint8Array<ArrayBuffer> {
+  return file.read(0, file.size);
+}
+
 /** The compressed kernel inside a bzImage, without the four bytes of its unpacked size that stand behind it. */
 export function bzImagePayload(
   image: Uint8Array<ArrayBuffer>,
@@ -63,6 +90,9 @@ export function bzImagePayload(
   return image.subarray(start, start + length);
 }
 
+/** No kernel is larger. */
+const MAX_SIZE = 2 ** 30;
+
 const PROTOCOL_WITH_PAYLOAD = 0x208;
 
 /** Ways to pack a kernel, by their first bytes. The tools read standard input and write standard output. */
@@ -76,6 +106,8 @@ const FORMATS: readonly {
   { magic: [0x28, 0xb5, 0x2f, 0xfd], command: ["zstd", "-dcq"] },
   // The legacy frame, the only one that the kernel's build makes.
   { magic: [0x02, 0x21, 0x4c, 0x18], command: ["lz4", "-dcq"] },
+  { magic: [0x42, 0x5a, 0x68], command: ["bzip2", "-dc"] },
+  { magic: [0x89, 0x4c, 0x5a, 0x4f], command: ["lzop", "-dc"] },
   { magic: [0x5d, 0x00, 0x00], command: ["xz", "-dc", "--format=lzma"] },
 ];
 
@@ -87,7 +119,8 @@ async function decompress(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const size = new DataView(payload.buffer, payload.byteOffset + payload.length - 4, 4)
     .getUint32(0, true);
-  const { stdout, stderr } = await run(command, args, { input: payload });
+  if (size > MAX_SIZE) throw damaged(path, `it would unpack to ${size} bytes, as no kernel does`);
+  const { stdout, stderr } = await run(command, args, { input: payload, most: size });
   if (stdout.length === size) return stdout;
   throw damaged(
     path,

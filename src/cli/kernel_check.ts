@@ -6,7 +6,7 @@
  */
 
 import { RSDP_ADDRESS, splitRam } from "../arch/x86_64/layout.ts";
-import { errorText } from "../base/errors.ts";
+import { ConfigError, errorText } from "../base/errors.ts";
 import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
 import { type BootPart, KernelError } from "../boot/kernel_error.ts";
 import { type KernelImage, parseKernel } from "../boot/kernel_image.ts";
@@ -35,7 +35,7 @@ export async function checkKernel(
   description: Description,
   { devices, initrdSize }: KernelCheck,
 ): Promise<Mistake[]> {
-  const { path, cmdline, entry } = description.kernel;
+  const { cpu, kernel: { path, cmdline, entry } } = description;
   const ram = splitRam(description.memory.size);
   try {
     using opened = new OpenKernel(path);
@@ -44,11 +44,15 @@ export async function checkKernel(
       ram,
       initrdSize,
       entry,
-      commandLine: commandLine(cmdline, devices),
+      commandLine: commandLine(cmdline, { cpus: cpu.count, topology: cpu, devices }),
       rsdpAddress: RSDP_ADDRESS,
     });
   } catch (error) {
-    const problem = errorText(error).replace("kernel.path: ", "");
+    const isOther = error instanceof ConfigError && error.path !== "kernel.path";
+    if (isOther) {
+      return [{ key: error.path, problem: problemOf(error), allowed: "a number that fits" }];
+    }
+    const problem = problemOf(error);
     const value = JSON.stringify(path);
     return [{ key: "kernel.path", value, problem, allowed: "a bzImage or an ELF kernel" }];
   }
@@ -66,4 +70,9 @@ function planMistakes(image: KernelImage, options: LinuxOptions): Mistake[] {
     const rest = error.part === "initrd" ? { initrdSize: 0 } : { commandLine: "" };
     return [mistake, ...planMistakes(image, { ...options, ...rest })];
   }
+}
+
+function problemOf(error: unknown): string {
+  const text = errorText(error);
+  return error instanceof ConfigError ? text.slice(error.path.length + 2) : text;
 }

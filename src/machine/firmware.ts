@@ -14,7 +14,7 @@ import {
   TSS_ADDRESS,
   TSS_SIZE,
 } from "../arch/x86_64/layout.ts";
-import { MP_MAX_CPUS, mpTable } from "../arch/x86_64/mp_table.ts";
+import { fitsMpTable, mpTable } from "../arch/x86_64/mp_table.ts";
 import { place } from "../arch/x86_64/placement.ts";
 import { smbiosTables } from "../arch/x86_64/smbios.ts";
 import { resetStub } from "../arch/x86_64/reset_stub.ts";
@@ -41,7 +41,8 @@ export function firmwareTables(info: MachineInfo, memory: GuestMemory): void {
   const machine = acpiMachine(info);
   place(memory, acpiTables(machine));
   // It has no word for a processor that may come.
-  if (info.cpus <= MP_MAX_CPUS) place(memory, mpTable(machine.apicIds.slice(0, info.cpus)));
+  const present = machine.apicIds.slice(0, info.cpus);
+  if (fitsMpTable(present)) place(memory, mpTable(present));
   place(memory, smbiosTables({ uuid: info.uuid }));
   place(memory, [resetStub()]);
 }

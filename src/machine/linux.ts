@@ -7,8 +7,10 @@
 import { O_RDONLY } from "../abi/linux.ts";
 import type { EntryState } from "../arch/x86_64/registers.ts";
 import { MMIO_WINDOW_SIZE } from "../arch/x86_64/layout.ts";
+import { fitsMpTable, MP_MAX_CPUS } from "../arch/x86_64/mp_table.ts";
 import { place } from "../arch/x86_64/placement.ts";
-import { VireoError } from "../base/errors.ts";
+import { apicIds, type Topology } from "../arch/x86_64/topology.ts";
+import { ConfigError, VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { appendParameters, virtioMmioParameters } from "../boot/command_line.ts";
 import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
@@ -83,22 +85,34 @@ function planFor(
   return planLinux(parseKernel(kernel), {
     ram: info.ram,
     reserved: info.windows.map(({ address, size }) => ({ address, size })),
-    commandLine: commandLine(source.commandLine, info.devices),
+    commandLine: commandLine(source.commandLine, info),
     initrdSize: parts.reduce((sum, { size }) => sum + aligned(size), 0),
     rsdpAddress: info.rsdpAddress,
     entry: source.entry ?? "auto",
   });
 }
 
+/** What of a machine a command line depends on. */
+export interface CommandLineFacts {
+  readonly cpus: number;
+  readonly topology: Topology;
+  readonly devices: readonly Pick<DeviceDescriptor, "kind" | "windows" | "gsi">[];
+}
+
 /**
  * The command line the guest gets. A kernel without ACPI is told of its virtio devices here; one with ACPI finds them in the DSDT,
  * and would probe each twice if it read both.
+ *
+ * @throws ConfigError where a kernel without ACPI would not find all vCPUs
  */
-export function commandLine(
-  given: string,
-  devices: readonly Pick<DeviceDescriptor, "kind" | "windows" | "gsi">[],
-): string {
+export function commandLine(given: string, facts: CommandLineFacts): string {
   if (!given.split(/\s+/).includes("acpi=off")) return given;
+  const { cpus, topology, devices } = facts;
+  if (!fitsMpTable(apicIds(topology).slice(0, cpus))) {
+    const problem = `The MP table, which a kernel with acpi=off goes by, cannot hold ${cpus} vCPUs`;
+    const advice = `at most ${MP_MAX_CPUS}, with APIC ids below that`;
+    throw new ConfigError("cpu.count", `${problem}; give ${advice}, or leave acpi=off out`);
+  }
   const virtio = devices.filter(({ kind }) => /^virtio-mmio\b/.test(kind));
   return appendParameters(
     given,

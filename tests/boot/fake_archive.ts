@@ -16,6 +16,8 @@ export class FakeArchive {
   systemLists = true;
   /** Whether lists of one's own can be fetched, and files from the archive. */
   network = true;
+  /** Where this system's sources find packages. */
+  sources: readonly string[] = ["http://archive/debian-security/", "http://archive/debian/"];
   /** What dpkg-deb complains about, if it fails. */
   unpackError = "";
   readonly #packages: Readonly<Record<string, FakePackage>>;
@@ -30,6 +32,7 @@ export class FakeArchive {
     this.calls.push([command, ...words].join(" "));
     const isOwn = args.some((arg) => arg.startsWith("Dir::State="));
     if (command === "dpkg-deb") return await this.#unpack(words[1] ?? "", words[2] ?? "");
+    if (words[0] === "indextargets") return result(0, this.sources.join("\n"));
     if (words[0] === "update") return this.#update();
     if (words[0] === "download") return await this.#download(words[1] ?? "", options);
     return this.#show(words[1] ?? "", isOwn ? this.#updated : this.systemLists);

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { parseAptRecord } from "../../src/boot/apt.ts";
 import { type FetchOptions, fetchPackages, kernelMetaTarget } from "../../src/boot/packages.ts";
 import { VireoError } from "../../src/base/errors.ts";
@@ -168,4 +168,29 @@ Deno.test("kernelMetaTarget() follows names without a version alone", () => {
   );
   assertEquals(kernelMetaTarget(record("linux-image-6.1", ["linux-image-6.2"])), undefined);
   assertEquals(kernelMetaTarget(record("busybox", ["linux-image-6.2"])), undefined);
+});
+
+Deno.test("fetchPackages() takes another release from this system's archive, into a folder of its own", async () => {
+  await withCache(async (archive, options) => {
+    const [fetched] = (await fetchPackages(["busybox-static"], { ...options, suite: "trixie" }))
+      .values();
+    const folder = `${options.cache}/packages-trixie/`;
+    assertEquals(fetched?.root.startsWith(folder), true, fetched?.root);
+    const list = await Deno.readTextFile(`${options.cache}/apt-trixie/sources.list`);
+    assertMatch(list, /^deb (\[signed-by=\S+\] )?http:\/\/archive\/debian\/ trixie main\n$/);
+    const calls = archive.calls.length;
+    await fetchPackages(["busybox-static"], { ...options, suite: "trixie" });
+    assertEquals(archive.calls.length, calls);
+  });
+});
+
+Deno.test("fetchPackages() says where a system has no source of Debian's for another release", async () => {
+  await withCache(async (archive, options) => {
+    archive.sources = ["http://archive/ubuntu/"];
+    await assertRejects(
+      () => fetchPackages(["busybox-static"], { ...options, suite: "trixie" }),
+      VireoError,
+      "Cannot find Debian's archive among apt's sources",
+    );
+  });
 });

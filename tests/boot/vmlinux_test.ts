@@ -13,6 +13,8 @@ const TOOLS = [
   { need: "gzip", pack: ["-c"], sizeField: [] },
   { need: "xz", pack: ["-c"], sizeField: SIZE_FIELD },
   { need: "xz", pack: ["-c", "--format=lzma"], sizeField: SIZE_FIELD },
+  { need: "bzip2", pack: ["-c"], sizeField: SIZE_FIELD },
+  { need: "lzop", pack: ["-c"], sizeField: SIZE_FIELD },
   { need: "zstd", pack: ["-cq"], sizeField: SIZE_FIELD },
   { need: "lz4", pack: ["-clq"], sizeField: SIZE_FIELD },
 ] as const;

@@ -1,11 +1,13 @@
-import { assert } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { setup_header, SETUP_HEADER_OFFSET } from "../../src/abi/boot.ts";
 import { PAGE_SIZE, splitRam } from "../../src/arch/x86_64/layout.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { parseBzImage } from "../../src/boot/bzimage.ts";
-import { type LinuxPlan, planLinux } from "../../src/boot/linux_loader.ts";
+import { planLinux } from "../../src/boot/linux_loader.ts";
+import { bzImagePayload } from "../../src/boot/vmlinux.ts";
 import { kernelImage } from "../boot/kernel_image.ts";
 import { fuzz, type Random } from "../support/random.ts";
+import { checkPlan } from "./plan_oracle.ts";
 
 const MIB = 2 ** 20;
 /** Offsets at which a 32-bit field of the header begins. */
@@ -22,21 +24,6 @@ function hostileKernel(random: Random): Uint8Array {
   return random.chance(0.2) ? file.subarray(0, random.below(file.length + 1)) : file;
 }
 
-/** Every range that a plan writes lies in RAM, and no two of them meet. */
-function checkPlan(plan: LinuxPlan, ramEnd: number): void {
-  const ranges = [
-    ...plan.kernel,
-    ...(plan.initrd ? [plan.initrd] : []),
-    ...plan.placements.map(({ address, bytes }) => ({ address, length: bytes.length })),
-  ].toSorted((a, b) => a.address - b.address);
-  let end = 0;
-  for (const { address, length } of ranges) {
-    assert(Number.isInteger(address) && length > 0 && address >= end, JSON.stringify(ranges));
-    end = address + length;
-  }
-  assert(end <= ramEnd, JSON.stringify(ranges));
-}
-
 Deno.test("planLinux() stays within RAM whatever a kernel's header says, or refuses it", () => {
   fuzz((random) => {
     const file = hostileKernel(random);
@@ -49,6 +36,29 @@ Deno.test("planLinux() stays within RAM whatever a kernel's header says, or refu
         initrdSize: random.below(48 * MIB),
       });
       checkPlan(plan, ramEnd);
+    } catch (error) {
+      if (!(error instanceof VireoError)) throw error;
+    }
+  });
+});
+
+Deno.test("bzImagePayload() stays within the file whatever its header says, or refuses it", () => {
+  fuzz((random) => {
+    const image = hostileKernel(random).slice();
+    const view = new DataView(image.buffer);
+    const fits = image.length >= SETUP_HEADER_OFFSET + setup_header.payload_length + 4;
+    const [offset, length] = random.chance(0.5)
+      ? [random.below(4096), random.below(8192)]
+      : [random.hostile32(), random.hostile32()];
+    if (fits) {
+      view.setUint32(SETUP_HEADER_OFFSET + setup_header.payload_offset, offset, true);
+      view.setUint32(SETUP_HEADER_OFFSET + setup_header.payload_length, length, true);
+    }
+    try {
+      const payload = bzImagePayload(image, "vmlinuz");
+      assertEquals(payload.length, length);
+      const sectors = view.getUint8(SETUP_HEADER_OFFSET) || 4;
+      assertEquals(payload.byteOffset, (sectors + 1) * 512 + offset);
     } catch (error) {
       if (!(error instanceof VireoError)) throw error;
     }

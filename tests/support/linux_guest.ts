@@ -11,6 +11,7 @@ import { type BootFiles, findBootFiles } from "../../src/boot/boot_files.ts";
 import { parseControlLine, PORT } from "../../src/boot/control_protocol.ts";
 import { defaultCommandLine } from "../../src/boot/default_command_line.ts";
 import { taskInitramfs } from "../../src/boot/initramfs.ts";
+import type { EntryChoice } from "../../src/boot/linux_loader.ts";
 import type { MachineConfig, PortConfig } from "../../src/config/machine_config.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
@@ -27,6 +28,12 @@ import { type Need, type Requirement, requirement } from "./require.ts";
 export interface GuestPlan {
   /** Command for the guest's `sh`. */
   readonly command: string;
+  /** What is booted, by which entry; the usual kernel where absent. */
+  readonly kernel?: {
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly entry: EntryChoice;
+  };
   /** What the machine has besides the ports; one vCPU and 256 MiB where that says nothing. */
   readonly config?: Partial<MachineConfig>;
   /** Opened disks that the machine shares with another. */
@@ -73,10 +80,11 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
   const started = performance.now();
   using channels = new Channels(plan.stdin ?? "");
   const ear = new Ear();
-  const { kernel, initrd } = await bootFiles();
+  const { kernel, initrd, entry } = plan.kernel ?? { ...await bootFiles(), entry: "auto" as const };
   const more = plan.parameters ?? "";
   const loader = linuxLoader({
     kernel,
+    entry,
     initrd: [initrd, taskInitramfs({ command: plan.command })],
     commandLine: defaultCommandLine({ ownInit: true, verbose: false, more }),
   });

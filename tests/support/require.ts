@@ -10,6 +10,7 @@ import { O_DIRECT, O_RDWR } from "../../src/abi/linux.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { ioUringAvailable } from "../../src/storage/uring_file.ts";
 import { hostKvm } from "../../src/kvm/host_kvm.ts";
+import { cachedKernel, type DebianKernel } from "./linux_kernels.ts";
 import { say } from "./progress.ts";
 
 /** A test's options: `Deno.test("name", requirement("kvm"), () => {…})`. */
@@ -44,9 +45,14 @@ export const NEEDS = {
   npx: { missing: () => commandMissing("npx"), packages: [] },
   git: { missing: gitMissing, packages: ["git"] },
   gcc: { missing: compilerMissing, packages: ["gcc", "libc6-dev", "linux-libc-dev"] },
+  "6.1 cloud": { missing: () => kernelMissing("6.1 cloud"), packages: [] },
+  "6.1 generic": { missing: () => kernelMissing("6.1 generic"), packages: [] },
+  "6.12 cloud": { missing: () => kernelMissing("6.12 cloud"), packages: [] },
   qemu: { missing: () => commandMissing("qemu-system-x86_64"), packages: ["qemu-system-x86"] },
   tmux: { missing: () => commandMissing("tmux"), packages: ["tmux"] },
   iasl: { missing: () => commandMissing("iasl"), packages: ["acpica-tools"] },
+  bzip2: { missing: () => commandMissing("bzip2"), packages: ["bzip2"] },
+  lzop: { missing: () => commandMissing("lzop"), packages: ["lzop"] },
   gzip: { missing: () => commandMissing("gzip"), packages: ["gzip"] },
   lz4: { missing: () => commandMissing("lz4"), packages: ["lz4"] },
   xz: { missing: () => commandMissing("xz"), packages: ["xz-utils"] },
@@ -159,6 +165,12 @@ function compilerMissing(): string | undefined {
 
 function fileMissing(path: string): string | undefined {
   return isFile(path) ? undefined : `${path} not installed`;
+}
+
+function kernelMissing(kernel: DebianKernel): string | undefined {
+  return cachedKernel(kernel) === undefined
+    ? `Debian's ${kernel} kernel could not be fetched into the cache`
+    : undefined;
 }
 
 function isFile(path: string): boolean {

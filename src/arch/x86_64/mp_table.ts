@@ -37,6 +37,11 @@ interface Entry {
   write(view: DataView, at: number): void;
 }
 
+/** Whether the table holds processors of these APIC ids, and the IOAPIC behind them. */
+export function fitsMpTable(apicIds: readonly number[]): boolean {
+  return apicIds.length <= MP_MAX_CPUS && Math.max(...apicIds) + 1 < EVERY_LAPIC;
+}
+
 /**
  * Floating pointer and configuration table.
  *
@@ -45,7 +50,7 @@ interface Entry {
  */
 export function mpTable(apicIds: readonly number[]): readonly Placement[] {
   const ioapicId = Math.max(...apicIds) + 1;
-  if (apicIds.length > MP_MAX_CPUS || ioapicId >= EVERY_LAPIC) {
+  if (!fitsMpTable(apicIds)) {
     throw new VireoError(
       "config",
       `Cannot describe ${apicIds.length} vCPUs with APIC ids up to ${
