@@ -15,6 +15,7 @@ import { baseInitramfs } from "./initramfs.ts";
 import { viewOf } from "./kernel_file.ts";
 import { kernelRelease } from "./kernel_release.ts";
 import { fetchPackages } from "./packages.ts";
+import { cachedVmlinux } from "./vmlinux_cache.ts";
 
 /** What is given, and how to get the rest. */
 export interface BootFilesOptions {
@@ -75,12 +76,25 @@ const BUSYBOX_PACKAGE = "busybox-static";
 async function findKernel(options: BootFilesOptions): Promise<Kernel> {
   try {
     const root = await fetchOne(KERNEL_PACKAGE, options);
-    return await kernelIn(root);
+    return await unpacked(await kernelIn(root), options);
   } catch (error) {
     options.signal?.throwIfAborted();
     const own = await hostKernel(options.host ?? "/");
     if (own) return own;
     throw nothingFound("a kernel", error, "pass one with --kernel PATH");
+  }
+}
+
+/**
+ * The kernel without what unpacks it, which takes longer at each boot than reading the larger file. Where it cannot be unpacked, since
+ * the program for that is missing or the cache is full, the packed one does as well.
+ */
+async function unpacked(kernel: Kernel, options: BootFilesOptions): Promise<Kernel> {
+  try {
+    const path = await cachedVmlinux(kernel.path, options.cache ?? defaultCacheFolder());
+    return { ...kernel, path };
+  } catch {
+    return kernel;
   }
 }
 
