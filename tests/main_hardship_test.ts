@@ -1,7 +1,7 @@
 /** The program where something is missing that it counts on: descriptors, rights, a disk's space, readers, a network. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { writeGuests } from "./support/guest_kernel.ts";
+import { LONG, writeGuests } from "./support/guest_kernel.ts";
 import { compiledProgram, runProgram, SOURCE } from "./support/program.ts";
 import { requirement, skipped } from "./support/require.ts";
 
@@ -28,9 +28,10 @@ const ROOT_KVM = all(requirement("root", "kvm"), NEEDS_EXECUTABLE);
 const TINY = `run --kernel ${FIXTURES}/off.img --memory 32M --console none ` +
   "--set serial.backend=stdio --set log.level=error";
 
-/** Runs a line of sh; `$vireo` is the executable. */
+/** Runs a line of sh, its whole process group within a bound; `$vireo` is the executable. */
 async function shell(line: string) {
-  return await runProgram(["sh", "-c", `vireo='${VIREO}'; ${line}`], { cwd: FIXTURES });
+  const bounded = ["timeout", "-s", "KILL", "100", "sh", "-c"] as const;
+  return await runProgram([...bounded, `vireo='${VIREO}'; ${line}`], { cwd: FIXTURES });
 }
 
 Deno.test(
@@ -177,6 +178,17 @@ Deno.test("a guest whose output nobody takes any more runs on, and that is said"
   assertEquals(status, 0);
   assertMatch(stderr, /serial0: Cannot write serial output any more: ENOSPC/);
 });
+
+Deno.test(
+  "a reader that comes late gets all that the guest has written before its end",
+  KVM,
+  async () => {
+    const run =
+      `"$vireo" run --kernel long.img --memory 32M --console none --set serial.backend=stdio`;
+    const { stdout } = await shell(`${run} 2>/dev/null | { sleep 10; wc -c; }`);
+    assertEquals(stdout.trim(), `${LONG}`);
+  },
+);
 
 /** Runs the executable where $disk is a file system without any space left. */
 async function onFullDisk(args: string) {

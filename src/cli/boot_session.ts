@@ -138,7 +138,7 @@ async function runGuest(
   try {
     const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
     // However slowly its readers take it, what the guest has written is theirs, until somebody asks for an end.
-    await Promise.race([machine.flush(Infinity), aborted(stop.signal)]);
+    await Promise.race([machine.flush(Infinity), stop.requested()]);
     return endOf(outcome, report, { machine, options });
   } catch (error) {
     if (stop.stop === undefined) throw withState(error, machine);
@@ -148,14 +148,6 @@ async function runGuest(
   } finally {
     timer?.report(machine.bootMarks());
   }
-}
-
-/** Rejects once the signal fires. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /** What init is to do, and what it says to the one at the terminal. */

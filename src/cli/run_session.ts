@@ -123,9 +123,13 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
   if (ready?.closed === false) tellReady(ready);
-  terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
+  using _watch = terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
     const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
+    // However slowly its readers take it, what the guest has written is theirs, until somebody asks for an end. A pseudo-terminal
+    // may have none: its buffer is what they get.
+    const isLeft = description.console.backend === "pty";
+    if (!isLeft) await Promise.race([machine.flush(Infinity), stop.requested()]);
     const end = endOf(outcome, new TextDecoder().decode(machine.serialLog()));
     if (end.kind === "crashed") showKernelLog(run, machine);
     return end;

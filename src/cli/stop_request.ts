@@ -47,6 +47,15 @@ export class StopRequest implements Disposable {
     return this.#stop;
   }
 
+  /** Rejects at the first request. */
+  requested(): Promise<never> {
+    const { signal } = this;
+    return new Promise((_, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+  }
+
   /** Asks for an end. */
   request(stop: Stop): void {
     if (this.#stop !== undefined) return;

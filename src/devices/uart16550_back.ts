@@ -95,6 +95,12 @@ export class Uart16550Back implements Back {
 
   restore(_version: number, _bytes: Uint8Array): void {}
 
+  /** What waits for a reader; a pseudo-terminal may never get one. */
+  pending(): boolean {
+    if (this.#output === undefined || this.#output.mode === "polled") return false;
+    return this.#uart.word(S.written) !== this.#uart.word(S.drained);
+  }
+
   /** Writes out what it can without waiting, so that a machine's last words are seen. */
   close(): void {
     this.#moveOutput(this.#uart.log.length);

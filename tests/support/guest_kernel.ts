@@ -36,12 +36,19 @@ export function says(text: string): Assembler {
   return guest;
 }
 
+/** How many bytes `long.img` writes: more than a pipe holds, less than Vireo keeps. */
+export const LONG = 100_000;
+
 /** Guests by how they end. */
 export const GUESTS: Readonly<Record<string, () => Assembler>> = {
   "off.img": () => says("Hi\n").eax(POWER_OFF).out(SLEEP_CONTROL),
   "reset.img": () => says("Again\n").eax(ACPI_RESET_VALUE).out(RESET),
   "panic.img": () => says("Oh\n").eax(1).out(PVPANIC),
   "spin.img": () => says("Ready\n"),
+  "long.img": () =>
+    // The bytes are `dec ecx`, whose short form is a prefix in 64 bits.
+    new Assembler().ecx(LONG).label("next").eax(0x78).out(SERIAL).bytes(0xff, 0xc9)
+      .jumpNotEqual("next").eax(POWER_OFF).out(SLEEP_CONTROL),
   /** Gives back what it reads, up to a `q`. */
   "echo.img": () =>
     new Assembler().label("next").in(LINE_STATUS).bytes(0xa8, 1).jumpEqual("next").in(SERIAL)
