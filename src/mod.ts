@@ -87,7 +87,6 @@ export type { Outcome, OutcomeCause, OutcomeReason } from "./machine/outcome.ts"
 export type { CpuFacts, Platform } from "./machine/platform.ts";
 export { openResources } from "./machine/resources.ts";
 export type { Resources } from "./machine/resources.ts";
-export type { DirectFile } from "./storage/image_file.ts";
 export type { DiskImage } from "./storage/open_image.ts";
 export type { DirectFile } from "./storage/image_file.ts";
 export { MARK } from "./devices/boot_marks.ts";
