@@ -33,7 +33,13 @@ import {
   MAX_SEGMENTS,
 } from "../storage/disk.ts";
 import { fileDisk } from "../storage/file_disk.ts";
-import { BLK_HEADER_SIZE, type BlkLimits, BlkRequest, MAX_DISCARD_SECTORS } from "./blk_request.ts";
+import {
+  BLK_HEADER_SIZE,
+  type BlkLimits,
+  BlkRequest,
+  MAX_DISCARD_SECTORS,
+  MAX_TRANSFER,
+} from "./blk_request.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
 import type { VirtioSpec } from "./virtio_spec.ts";
@@ -46,7 +52,7 @@ const QUEUE_SIZE = MAX_SEGMENTS;
 export const BLK_DEPTH = 128;
 /** Two buffers of each request are its header and status. */
 const SEG_MAX = QUEUE_SIZE - 2;
-/** Most bytes of each buffer, so that no driver that heeds it goes beyond MAX_TRANSFER. */
+/** Most bytes of each buffer, so that no driver that heeds it goes beyond {@linkcode MAX_TRANSFER}. */
 const SIZE_MAX = 65536;
 /** Discards are best aligned to blocks of the host's file systems: sectors of a 4 KiB block. */
 const DISCARD_ALIGNMENT = 8;
@@ -173,8 +179,13 @@ export class Blk implements VirtioDevice {
 
   /** Starts all requests that there is room for; those that end at once go back in the same batch. */
   processQueue(_index: number, queue: Virtqueue): void {
+    let left = MAX_TRANSFER;
     for (let more = true; more && this.#free.length > 0;) {
-      while (this.#free.length > 0 && (more = queue.pop(this.#chain))) this.#begin(queue);
+      while (this.#free.length > 0 && (more = queue.pop(this.#chain))) {
+        this.#begin(queue);
+        // A disk that blocks has done it by now: its worker is to hear of a pause within a bounded time.
+        if (this.#disk.event < 0 && (left -= this.#request.length) <= 0) queue.endRound();
+      }
       this.#disk.submit();
       // Requests that have ended already make room for those that still wait in the queue.
       this.#disk.reap();

@@ -278,6 +278,21 @@ Deno.test("Blk keeps its size while its file grows", NEEDS, () => {
   assertEquals(fixture.read(63, 512).status, OK);
 });
 
+Deno.test("Blk lets a pause in between however much a disk that blocks has to move", NEEDS, () => {
+  using fixture = new BlkFixture({ sectors: 32768, handshake: { features: [] } });
+  const { queue, bench } = fixture;
+  const data = Array.from({ length: 16 }, () => ({ writable: 2 ** 20, at: 0xc000_0000 }));
+  for (let i = 0; i < 3; i++) {
+    queue.add([{ readable: header(VIRTIO_BLK_T_IN) }, ...data, { writable: 1 }]);
+  }
+  bench.signal(bench.descriptor, "notify0");
+  const done = [1, 2, 3, 4].map(() => {
+    bench.loop.runOnce(0);
+    return queue.usedIdx;
+  });
+  assertEquals(done, [1, 2, 3, 3]);
+});
+
 Deno.test("Blk takes a request however it is cut into buffers", NEEDS, () => {
   using fixture = new BlkFixture({
     handshake: { features: [VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX] },
