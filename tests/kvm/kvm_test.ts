@@ -44,6 +44,32 @@ Deno.test("Kvm.open() of a device that isn't there says ENOENT (row 0.7)", needs
   assertEquals([error.kind, error.cause.code], ["open", "ENOENT"]);
 });
 
+Deno.test(
+  "Kvm.open() as a user without rights says EACCES, and how to get them (row 0.7)",
+  libcRequirement("root"),
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "vireo-test-" });
+    await Deno.chmod(folder, 0o755);
+    await Deno.writeTextFile(`${folder}/kvm`, "", { mode: 0o600 });
+    const url = new URL("./unprivileged_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    const answer = new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    worker.postMessage(`${folder}/kvm`);
+    const { kind, code, message } = await answer as Record<string, string>;
+    worker.terminate();
+    await Deno.remove(folder, { recursive: true });
+    assertEquals([kind, code], ["open", "EACCES"]);
+    assertEquals(/open: EACCES .*; add your user to the device's group/.test(message ?? ""), true);
+  },
+);
+
+Deno.test("Kvm.requireCompatible() refuses a device that is no KVM (row 0.7)", needs, () => {
+  using kvm = Kvm.open({ path: "/dev/null" });
+  const error = assertThrows(() => kvm.requireCompatible(), VireoError);
+  assertEquals(error.kind, "compat");
+  assertEquals(/ioctl\(KVM_GET_API_VERSION\): ENOTTY .*; use a Linux/.test(error.message), true);
+});
+
 Deno.test("Kvm.requireCompatible() names what is missing (row 0.8)", () => {
   using kvm = fakeKvm({ capabilities: { IRQFD: 0 } });
   const error = assertThrows(() => kvm.requireCompatible(), VireoError);
