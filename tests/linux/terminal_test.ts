@@ -96,6 +96,8 @@ interface TerminalEnd {
   readonly options?: readonly string[];
   readonly boot?: readonly string[];
   readonly act?: (session: TerminalSession) => Promise<void>;
+  /** What boot says of it. */
+  readonly says?: RegExp;
   readonly code: string;
 }
 
@@ -112,12 +114,20 @@ const ENDS: readonly TerminalEnd[] = [
   {
     what: "the guest's panic",
     act: (session) => session.enter("echo c > /proc/sysrq-trigger"),
+    says: /The guest's kernel panicked/,
     code: "4",
   },
   {
     what: "a shutdown of the guest's CPU",
     options: ["--cmdline", "reboot=triple"],
     act: (session) => session.enter("reboot -f"),
+    says: /The guest's CPU shut down after a triple fault/,
+    code: "4",
+  },
+  {
+    what: "the guest's halt",
+    act: (session) => session.enter("halt -f"),
+    says: /The guest halted with interrupts off/,
     code: "4",
   },
   { what: "SIGTERM", act: atPrompt("SIGTERM"), code: "143" },
@@ -136,20 +146,23 @@ const ENDS: readonly TerminalEnd[] = [
   {
     what: "an uncaught error in a vCPU's worker",
     boot: bootWithThrowing("vcpu_worker"),
+    says: /vCPU 0's worker failed: .*Thrown on purpose/,
     code: "1",
   },
   {
     what: "an uncaught error in the I/O worker",
     boot: bootWithThrowing("io_worker"),
+    says: /An I\/O worker failed: .*Thrown on purpose/,
     code: "1",
   },
 ];
 
-for (const { what, options, boot, act, code } of ENDS) {
+for (const { what, options, boot, act, says, code } of ENDS) {
   Deno.test(`boot leaves its terminal as it was after ${what} (row 3.10)`, NEEDS, async () => {
     await using session = new TerminalSession(options, boot);
     const before = await session.value("state");
     await act?.(session);
+    if (says !== undefined) await session.running.sees(says);
     assertEquals(await session.value("code"), code);
     assertEquals(await session.value("state"), before);
     const modes = (await session.value("modes")).split(/[\s;]+/);
