@@ -18,6 +18,7 @@ import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { DeviceMessage } from "../../src/machine/events.ts";
 import { linuxLoader } from "../../src/machine/linux.ts";
+import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import type { Resources } from "../../src/machine/resources.ts";
@@ -42,6 +43,8 @@ export interface GuestPlan {
   readonly parameters?: string;
   /** What the command reads. */
   readonly stdin?: Uint8Array | string;
+  /** What to make of the kernel's loader. */
+  readonly wrapLoader?: (loader: Loader) => Loader;
   /** Called once, when init has reported in; the guest's end waits for it. */
   readonly whenReady?: (machine: Machine) => void | Promise<void>;
 }
@@ -82,12 +85,13 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
   const ear = new Ear();
   const { kernel, initrd, entry } = plan.kernel ?? { ...await bootFiles(), entry: "auto" as const };
   const more = plan.parameters ?? "";
-  const loader = linuxLoader({
+  const { wrapLoader = (loader) => loader } = plan;
+  const loader = wrapLoader(linuxLoader({
     kernel,
     entry,
     initrd: [initrd, taskInitramfs({ command: plan.command })],
     commandLine: defaultCommandLine({ ownInit: true, verbose: false, more }),
-  });
+  }));
   const config = { memory: 256 * 2 ** 20, ...plan.config, ports: channels.ports };
   const resources = plan.resources === undefined ? {} : { resources: plan.resources };
   await using machine = await buildMachine(config, { loader, owner: ear, ...resources });

@@ -1,0 +1,34 @@
+/** The examples with a real Linux, as their readers run them. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { linuxRequirement } from "../support/linux_guest.ts";
+import { RunMachine } from "./run_machine.ts";
+
+const NEEDS = linuxRequirement();
+const EXAMPLES = new URL("../../examples/", import.meta.url);
+const TOML = '[cpu]\ncount = 2\n[memory]\nsize = "128M"\n';
+
+Deno.test("examples/boot_test.ts waits for the prompt, types and checks", NEEDS, async () => {
+  using machine = await RunMachine.make({ toml: TOML, script: "PS1='guest # ' sh -i 2>&1" });
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--no-check", new URL("boot_test.ts", EXAMPLES).pathname],
+    env: { VM: `${machine.folder}/vm.toml`, NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals(code, 0, `${out}${said}`);
+  assertMatch(out ?? "", /Linux boots to a shell and counts its processors \.\.\. ok/);
+});
+
+Deno.test("examples/from_file.ts boots Linux from a file", NEEDS, async () => {
+  using machine = await RunMachine.make({ toml: TOML, script: "echo it runs on $(nproc)" });
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", new URL("from_file.ts", EXAMPLES).pathname],
+      `${machine.folder}/vm.toml`,
+    ],
+    stdin: "null",
+  }).output();
+  const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals([code, out?.replaceAll("\r", "")], [0, "it runs on 2\n"], said);
+});
