@@ -14,7 +14,7 @@ async function run(name: string, ...args: readonly string[]) {
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
-  const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  const [out = "", said = ""] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code, out, said };
 }
 

@@ -43,7 +43,9 @@ Deno.test(
         env: { NO_COLOR: "1", DENO_TLS_CA_STORE: "mozilla,system" },
         stdin: "null",
       }).output();
-      const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      const [out = "", said = ""] = [stdout, stderr].map((bytes) =>
+        new TextDecoder().decode(bytes)
+      );
       assertEquals([out, code], ["true true\n1 1048576\nhalted A\n", 0], said);
     } finally {
       await Deno.remove(folder, { recursive: true });

@@ -15,7 +15,7 @@ Deno.test("examples/boot_test.ts waits for the prompt, types and checks", NEEDS,
     env: { VM: `${machine.folder}/vm.toml`, NO_COLOR: "1" },
     stdin: "null",
   }).output();
-  const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  const [out = "", said = ""] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   assertEquals(code, 0, `${out}${said}`);
   assertMatch(out ?? "", /Linux boots to a shell and counts its processors \.\.\. ok/);
 });
@@ -29,6 +29,6 @@ Deno.test("examples/from_file.ts boots Linux from a file", NEEDS, async () => {
     ],
     stdin: "null",
   }).output();
-  const [out, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  const [out = "", said = ""] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   assertEquals([code, out?.replaceAll("\r", "")], [0, "it runs on 2\n"], said);
 });
