@@ -20,7 +20,6 @@ const VARIABLES = [
   "NO_COLOR",
   "PATH",
   "TERM",
-  "TMPDIR",
   "VIREO_BOOT_FILES",
   "XDG_CACHE_HOME",
 ];
