@@ -85,7 +85,10 @@ Deno.test(
     const { code, stderr } = await running.end();
     const said = new TextDecoder().decode(stderr);
     assertEquals(code, 4, said);
-    assertMatch(said, /Linux version [^]*Kernel panic - not syncing: VFS: Unable to mount root/);
+    assertMatch(
+      said,
+      /console \[ttyS0\] enabled[^]*Kernel panic - not syncing: VFS: Unable to mount root[^]*panicked and reset: VFS/,
+    );
   },
 );
 
