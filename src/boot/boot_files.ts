@@ -70,7 +70,8 @@ export async function findBootFiles(options: BootFilesOptions = {}): Promise<Boo
   return { kernel: found.path, initrd: base, ownInit: true };
 }
 
-const KERNEL_PACKAGE = "linux-image-cloud-amd64";
+/** The package whose kernel is booted where none is given. */
+export const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 const BUSYBOX_PACKAGE = "busybox-static";
 
 async function findKernel(options: BootFilesOptions): Promise<Kernel> {

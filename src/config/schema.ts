@@ -226,7 +226,7 @@ export const KEYS: readonly KeyRow[] = [
   {
     path: "kernel.cmdline",
     type: "string",
-    initial: "console=ttyS0 console=hvc0 panic=-1 reboot=acpi tsc=reliable",
+    initial: "console=ttyS0 console=hvc0 panic=-1 reboot=acpi tsc=reliable pci=off",
     pattern: /^[^\0\r\n]*$/,
     allowed: "one line without NUL",
     most: 65535,

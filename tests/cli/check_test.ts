@@ -130,6 +130,21 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "vireo check refuses more vCPUs than an MP table holds for a kernel without ACPI (row 3.17)",
+  requirement("ffi"),
+  async () => {
+    const toml = `[kernel]\npath = "vmlinuz"\ncmdline = "acpi=off"\n[rng]\nsource = "none"\n`;
+    await inFolder(toml, async (folder) => {
+      assertEquals(await mistakesOf(folder, "--cpus", "254"), []);
+      const [mistake = "", ...more] = await mistakesOf(folder, "--cpus", "255");
+      assertEquals(more, []);
+      assertMatch(mistake, /cpu\.count: The MP table.* cannot hold 255 vCPUs; give at most 254/);
+      assertEquals(await mistakesOf(folder, "--cpus", "255", "--cmdline", "quiet"), []);
+    });
+  },
+);
+
 Deno.test("vireo check looks into kernels of every kind", requirement("ffi"), async () => {
   await inFolder(MACHINE, async (folder) => {
     const path = `${folder}/vmlinuz`;

@@ -29,6 +29,8 @@ const QUESTIONS = {
   timer: "cat /sys/devices/system/clockevents/clockevent0/current_device",
   errors: "dmesg -r | grep '^<[0-3]>'",
   alarms: "dmesg | grep -E 'BUG|WARNING: C|Call Trace|unchecked MSR|nobody cared|irmware|unstable'",
+  waits:
+    "dmesg | grep -iE 'calibrat|i8042|PIT|hpet|refined-jiffies|pci [0-9a-f]{4}:|timed? ?out|retry'",
   log: "dmesg",
 } as const;
 
@@ -133,6 +135,19 @@ Deno.test("Linux has nothing to complain about but that there is no PCI", NEEDS,
   assertEquals(answers.alarms, "", answers.log);
   assertEquals(run.warnings, []);
 });
+
+Deno.test(
+  "Linux measures no clock and waits for no hardware that is not there",
+  NEEDS,
+  async () => {
+    const { answers } = await facts();
+    const lines = answers.waits.replaceAll(/^\[ *[\d.]+\] /gm, "").split("\n");
+    const [jiffies = "", delay = "", controller = "", ...more] = lines;
+    assertMatch(jiffies, /^clocksource: refined-jiffies: mask/);
+    assertMatch(delay, /^Calibrating delay loop \(skipped\) preset value/);
+    assertEquals([controller, ...more], ["i8042: PNP: No PS/2 controller found."]);
+  },
+);
 
 Deno.test(
   "Linux without ACPI is told of each device on its command line, before init's own words (row 0.17)",

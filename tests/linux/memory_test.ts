@@ -1,7 +1,8 @@
 /** RAM as Linux finds it. */
 
 import { assert, assertEquals } from "@std/assert";
-import { askGuest, linuxRequirement } from "../support/linux_guest.ts";
+import type { BootFiles } from "../../src/boot/boot_files.ts";
+import { askGuest, linuxRequirement, packedBootFiles } from "../support/linux_guest.ts";
 
 const KIB = 1024;
 const MIB = 2 ** 20;
@@ -40,29 +41,45 @@ const SIZES = [
   ["8 GiB", 8 * GIB],
 ] as const;
 
+const [, HALF, BELOW, AT, ABOVE, , , EIGHT] = SIZES;
+/** The sizes that decide how a kernel is told of its RAM. */
+const SIZES_OF_BZIMAGE = [HALF, BELOW, AT, ABOVE, EIGHT];
+
 for (const [name, memory] of SIZES) {
   Deno.test(
     `Linux finds all of ${name} around the hole (rows 0.19, 1.24, 1.25, 3.24)`,
     linuxRequirement(),
-    async () => {
-      const output = await askGuest({
-        command: "dmesg | grep BIOS-e820; cat /proc/iomem /proc/meminfo",
-        config: { memory },
-      });
-      const e820 = parseE820(output);
-      const ram = e820.filter(({ type }) => type === "usable");
-      assertEquals(ram, expectedRam(memory));
-      assertEquals(totalSize(ram) + FIRST_MIB - EBDA, memory);
-      assert(isReserved(e820, HOLE), "the first device's window is not reserved in e820");
-
-      const systemRam = parseIomem(output).filter(({ type }) => type === "System RAM");
-      assertEquals(totalSize(systemRam), totalSize(ram) - ZERO_PAGE);
-
-      const used = memory - memTotal(output);
-      const most = KERNEL_MIB * MIB + (memory > HOLE ? BOUNCE_MIB * MIB : 0) + memory * PER_PAGE;
-      assert(used > 0 && used < most, `the kernel keeps ${used} bytes for itself`);
-    },
+    () => checkMemory(memory),
   );
+}
+
+for (const [name, memory] of SIZES_OF_BZIMAGE) {
+  Deno.test(
+    `Linux finds all of ${name} as a bzImage too (row 3.24)`,
+    linuxRequirement(),
+    async () => await checkMemory(memory, await packedBootFiles()),
+  );
+}
+
+/** Boots a machine of so many bytes and compares what its kernel finds. */
+async function checkMemory(memory: number, kernel?: BootFiles): Promise<void> {
+  const output = await askGuest({
+    command: "dmesg | grep BIOS-e820; cat /proc/iomem /proc/meminfo",
+    config: { memory },
+    ...(kernel && { kernel }),
+  });
+  const e820 = parseE820(output);
+  const ram = e820.filter(({ type }) => type === "usable");
+  assertEquals(ram, expectedRam(memory));
+  assertEquals(totalSize(ram) + FIRST_MIB - EBDA, memory);
+  assert(isReserved(e820, HOLE), "the first device's window is not reserved in e820");
+
+  const systemRam = parseIomem(output).filter(({ type }) => type === "System RAM");
+  assertEquals(totalSize(systemRam), totalSize(ram) - ZERO_PAGE);
+
+  const used = memory - memTotal(output);
+  const most = KERNEL_MIB * MIB + (memory > HOLE ? BOUNCE_MIB * MIB : 0) + memory * PER_PAGE;
+  assert(used > 0 && used < most, `the kernel keeps ${used} bytes for itself`);
 }
 
 Deno.test(

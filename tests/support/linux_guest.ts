@@ -7,10 +7,11 @@
  */
 
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
-import { type BootFiles, findBootFiles } from "../../src/boot/boot_files.ts";
+import { type BootFiles, findBootFiles, KERNEL_PACKAGE } from "../../src/boot/boot_files.ts";
 import { parseControlLine, PORT } from "../../src/boot/control_protocol.ts";
 import { defaultCommandLine } from "../../src/boot/default_command_line.ts";
 import { taskInitramfs } from "../../src/boot/initramfs.ts";
+import { fetchPackages } from "../../src/boot/packages.ts";
 import type { EntryChoice } from "../../src/boot/linux_loader.ts";
 import type { MachineConfig, PortConfig } from "../../src/config/machine_config.ts";
 import { Fd } from "../../src/host/fd.ts";
@@ -33,7 +34,7 @@ export interface GuestPlan {
   readonly kernel?: {
     readonly kernel: string;
     readonly initrd: string;
-    readonly entry: EntryChoice;
+    readonly entry?: EntryChoice;
   };
   /** What the machine has besides the ports; one vCPU and 256 MiB where that says nothing. */
   readonly config?: Partial<MachineConfig>;
@@ -78,12 +79,22 @@ export function linuxRequirement(...needs: readonly Need[]): Requirement {
 /** A kernel and an initramfs, looked for once. The runner has put them into the cache. */
 export const bootFiles: () => Promise<BootFiles> = once(() => findBootFiles({ progress }));
 
+/** The same kernel packed, as a bzImage: {@linkcode bootFiles} has it unpacked where that can be done. */
+export const packedBootFiles: () => Promise<BootFiles> = once(async () => {
+  const fetched = (await fetchPackages([KERNEL_PACKAGE], { progress })).get(KERNEL_PACKAGE);
+  const boot = `${fetched?.root}/boot`;
+  const names = await Array.fromAsync(Deno.readDir(boot));
+  const image = names.find(({ name }) => name.startsWith("vmlinuz-"));
+  return await findBootFiles({ kernel: `${boot}/${image?.name}`, progress });
+});
+
 /** Runs a guest from power-on until it ends by itself. */
 export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
   const started = performance.now();
   using channels = new Channels(plan.stdin ?? "");
   const ear = new Ear();
-  const { kernel, initrd, entry } = plan.kernel ?? { ...await bootFiles(), entry: "auto" as const };
+  const files: NonNullable<GuestPlan["kernel"]> = plan.kernel ?? await bootFiles();
+  const { kernel, initrd, entry = "auto" } = files;
   const more = plan.parameters ?? "";
   const { wrapLoader = (loader) => loader } = plan;
   const loader = wrapLoader(linuxLoader({
