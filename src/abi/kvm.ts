@@ -116,6 +116,16 @@ export const KvmCpuidEntry2 = struct({
 /** `struct kvm_cpuid2`, before its entries. */
 export const KvmCpuid2 = struct({ nent: "u32", padding: "u32" });
 
+/** `struct kvm_clock_data`. */
+export const KvmClockData = struct({
+  clock: "u64",
+  flags: "u32",
+  pad0: "u32",
+  realtime: "u64",
+  host_tsc: "u64",
+  pad: ["u32", 4],
+});
+
 /** `struct kvm_pit_config`. */
 export const KvmPitConfig = struct({ flags: "u32", pad: ["u32", 15] });
 /** Port 0x61 is answered by the kernel too. */
@@ -362,6 +372,8 @@ export const KvmIoctl = {
   KVM_SET_MP_STATE: iow(0x99, KvmMpState),
   KVM_NMI: io(0x9a),
   KVM_SET_TSC_KHZ: io(0xa2),
+  KVM_SET_CLOCK: iow(0x7b, KvmClockData),
+  KVM_GET_CLOCK: ior(0x7c, KvmClockData),
   KVM_GET_TSC_KHZ: io(0xa3),
   KVM_GET_STATS_FD: io(0xce),
 } as const;

@@ -46,6 +46,8 @@ export interface Description {
     readonly on_reboot: EndAction;
     readonly on_poweroff: EndAction;
     readonly on_crash: EndAction;
+    /** Path of KVM's device. */
+    readonly kvm: string;
     readonly interrupts: boolean;
   };
   /** Its processors. */

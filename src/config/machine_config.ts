@@ -134,6 +134,8 @@ export interface MachineConfig {
   readonly withoutFeatures: readonly CpuFeatureName[];
   /** What each vCPU has of its own, as many as there are; an empty list where that is nothing. */
   readonly vcpus: readonly VcpuConfig[];
+  /** Path of KVM's device. */
+  readonly kvm: string;
   /** Interrupt controllers; without them no device interrupts, and virtio devices are useless. */
   readonly interrupts: boolean;
   /** Bytes of RAM, a multiple of 4096. */
@@ -170,6 +172,7 @@ export const DEFAULT_MACHINE: MachineConfig = Object.freeze({
   topology: null,
   withoutFeatures: [],
   vcpus: [],
+  kvm: "/dev/kvm",
   interrupts: true,
   memory: 2 ** 30,
   memoryBase: 0,

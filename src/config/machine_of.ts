@@ -28,6 +28,7 @@ export function machineOf(description: Description, backends: Backends): Partial
   return {
     ...backends,
     ...(machine.interrupts ? {} : { console: null }),
+    kvm: machine.kvm,
     interrupts: machine.interrupts,
     memoryBase: base,
     uuid: uuid ?? null,

@@ -91,6 +91,12 @@ export const KEYS: readonly KeyRow[] = [
       "after a second.",
   },
   {
+    path: "machine.kvm",
+    type: "path",
+    initial: "/dev/kvm",
+    help: "KVM's device, or as `fd:N` a descriptor of it that the process was started with.",
+  },
+  {
     path: "machine.interrupts",
     type: "boolean",
     initial: true,

@@ -14,6 +14,7 @@ import {
   KVM_IRQFD_FLAG_RESAMPLE,
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
+  KvmClockData,
   KvmDirtyLog,
   KvmEnableCap,
   KvmIoeventfd,
@@ -102,6 +103,37 @@ export class Vm extends KvmDescriptor {
     return this.tryControl("KVM_ENABLE_CAP", bytes) >= 0;
   }
 
+  /**
+   * Sees that this VM has a capability.
+   *
+   * @param name as in {@linkcode capabilityNumber}
+   * @param what cannot be done without it, for the error: `Cannot log dirty pages`
+   * @throws VireoError of kind `unsupported`
+   */
+  require(name: string, what: string): void {
+    if (this.check(name) > 0) return;
+    throw new VireoError(
+      "unsupported",
+      `${what}: this works only on VMs that support ${name}; use a newer Linux kernel, or do without`,
+    );
+  }
+
+  /** The clock that kvmclock shows the guest, in ns since the VM was made; kind `unsupported` where it has none. */
+  clock(): bigint {
+    this.require("PvClock", "Cannot read the guest's clock");
+    const { bytes, view } = block(KvmClockData);
+    this.control("KVM_GET_CLOCK", "Cannot read the guest's clock", bytes);
+    return view.getBigUint64(KvmClockData.clock, true);
+  }
+
+  /** Sets that clock, in ns: for a guest that goes on where another stopped. */
+  setClock(nanoseconds: bigint): void {
+    this.require("PvClock", "Cannot set the guest's clock");
+    const { bytes, view } = block(KvmClockData);
+    view.setBigUint64(KvmClockData.clock, nanoseconds, true);
+    this.control("KVM_SET_CLOCK", "Cannot set the guest's clock", bytes);
+  }
+
   /** Three pages that Intel's KVM needs for itself, outside of RAM and below 4 GiB; before the first vCPU. */
   setTssAddress(address: number): void {
     this.control("KVM_SET_TSS_ADDR", "Cannot place the TSS", address);
@@ -141,6 +173,8 @@ export class Vm extends KvmDescriptor {
           "use fewer memory regions",
       );
     }
+    if (region.logDirty) this.require("DirtyLog", "Cannot log which pages are written");
+    if (region.readonly) this.require("READONLY_MEM", "Cannot make a memory slot read-only");
     this.#setRegion(region, region.size);
     this.#slots.set(region.slot, region);
   }

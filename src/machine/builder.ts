@@ -95,7 +95,7 @@ export async function buildMachine(
   const state = SharedState.create(SHARED_STATE_SIZE);
   const marks = config.bootTimer ? BootMarks.create(state) : undefined;
   const resources = parts.resources ?? stack.use(openResources(config));
-  const options = parts.driver ? { driver: parts.driver } : {};
+  const options = { path: config.kvm, ...(parts.driver ? { driver: parts.driver } : {}) };
   const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
   stage("compat", "Cannot use this KVM", () => kvm.requireCompatible());
   stage("config", "Cannot use this machine", () => requireVcpus(kvm, config.cpus));

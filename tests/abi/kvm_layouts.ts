@@ -24,6 +24,7 @@ export const KVM_PAIRS: readonly LayoutPair[] = [
   { c: "struct kvm_msr_list", layout: kvm.KvmMsrList },
   { c: "struct kvm_cpuid_entry2", layout: kvm.KvmCpuidEntry2 },
   { c: "struct kvm_cpuid2", layout: kvm.KvmCpuid2 },
+  { c: "struct kvm_clock_data", layout: kvm.KvmClockData },
   { c: "struct kvm_pit_config", layout: kvm.KvmPitConfig },
   { c: "struct kvm_userspace_memory_region", layout: kvm.KvmUserspaceMemoryRegion },
   { c: "struct kvm_dirty_log", layout: kvm.KvmDirtyLog },

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   KVM_EXIT_HLT,
   KVM_EXIT_MMIO,
@@ -45,6 +45,31 @@ Deno.test("Vm.check() asks the VM; an unknown name is an error (row 4.2)", real,
   assertEquals(guest.vm.check("DirtyLog"), 1);
   assertEquals(guest.vm.check("IRQFD"), 1);
   assertThrows(() => guest.vm.check("DirtyLogs"), VireoError, "no such name");
+});
+
+Deno.test("Vm says unsupported for what this VM's KVM lacks (row 4.24)", () => {
+  const capabilities = { USER_MEMORY: 0, READONLY_MEM: 0, ADJUST_CLOCK: 0 };
+  const { vm, kernel } = fakeVm({ capabilities });
+  const region = { slot: 0, guestAddress: 0, size: PAGE, hostAddress: 0x10000 };
+  const lacking = [
+    () => vm.setMemoryRegion({ ...region, logDirty: true }),
+    () => vm.setMemoryRegion({ ...region, readonly: true }),
+    () => vm.clock(),
+    () => vm.setClock(1n),
+  ].map((use) => assertThrows(use, VireoError));
+  assertEquals(lacking.map(({ kind }) => kind), Array(4).fill("unsupported"));
+  const names = lacking.map(({ message }) => /only on VMs that support (\w+);/.exec(message)?.[1]);
+  assertEquals(names, ["DirtyLog", "READONLY_MEM", "PvClock", "PvClock"]);
+  assertEquals(slotCalls(kernel), []);
+});
+
+Deno.test("Vm.clock() goes on from where it was set (row 4.24)", real, () => {
+  using guest = new BareGuest([0xf4]);
+  const hour = 3_600_000_000_000n;
+  assert(guest.vm.clock() < hour);
+  guest.vm.setClock(hour);
+  const clock = guest.vm.clock();
+  assert(clock >= hour && clock < 2n * hour, `${clock}`);
 });
 
 Deno.test("Vm.enable() says whether the capability is on (row 4.3)", () => {

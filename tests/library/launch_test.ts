@@ -5,6 +5,7 @@ import { O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
 import { ConfigError, LaunchError, VireoError } from "../../src/base/errors.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
+import { bundleProgram } from "../../src/compile.ts";
 import { launch, type LaunchOptions } from "../../src/library/launch.ts";
 import type { MachineDescription } from "../../src/library/machine_source.ts";
 import { writeGuests } from "../support/guest_kernel.ts";
@@ -103,6 +104,46 @@ Deno.test(
       assert(links.every((link) => link.endsWith(".img (deleted)")), links.join());
       const status = await machine.stop();
       assertEquals(status.code, 128 + 15);
+    }),
+);
+
+/** A user and group that own nothing. */
+const NOBODY = 65534;
+
+Deno.test(
+  "launch() runs the process as another user, with what that one may not open handed on (rows 2.14, 2.15)",
+  requirement("kvm", "root"),
+  () =>
+    inFolder(async (folder) => {
+      await Deno.copyFile(Deno.execPath(), `${folder}/deno`);
+      await Deno.chmod(`${folder}/deno`, 0o755);
+      const main = await bundleProgram("src/main.ts", `${folder}/bundle`);
+      await Deno.chmod(folder, 0o755);
+      await Deno.chmod(`${folder}/echo.img`, 0o600);
+      using kvm = Fd.open("/dev/kvm", O_RDWR);
+      using kernel = Fd.open(`${folder}/echo.img`, O_RDONLY);
+      const descriptors = [kvm.number, kernel.number];
+      await using machine = await launch(
+        { ...described(`fd:${kernel.number}`), machine: { kvm: `fd:${kvm.number}` } },
+        {
+          descriptors,
+          user: NOBODY,
+          group: NOBODY,
+          cwd: "/",
+          env: { HOME: "/nowhere", DENO_DIR: `/tmp/vireo-nobody-${Deno.pid}` },
+          program: [`${folder}/deno`, "run", "-A", "--no-check", "--no-config", main],
+        },
+      );
+      const status = await Deno.readTextFile(`/proc/${machine.pid}/status`);
+      assertMatch(status, /^Uid:\t65534\t65534\t65534\t65534$/m);
+      assertMatch(status, /^Gid:\t65534\t65534\t65534\t65534$/m);
+      const input = machine.stdin.getWriter();
+      await input.write(new TextEncoder().encode("nobody"));
+      await input.write(new TextEncoder().encode("q"));
+      input.releaseLock();
+      assertEquals(await new Response(machine.stdout).text(), "nobody");
+      await machine.ended;
+      await Deno.remove(`/tmp/vireo-nobody-${Deno.pid}`, { recursive: true }).catch(() => {});
     }),
 );
 
