@@ -93,7 +93,7 @@ Deno.test(
 );
 
 Deno.test(
-  "run ends with 5 at --timeout, and with 143 on SIGTERM, whatever the file says",
+  "run bears its machine's name (row 2.1), ends with 5 at --timeout, and with 143 on SIGTERM",
   NEEDS,
   async () => {
     const restart =
@@ -106,6 +106,7 @@ Deno.test(
     });
     await using running = machine.start();
     await until("the guest is up", () => machine.text("console.log").includes("start 0"));
+    assertEquals(await Deno.readTextFile(`/proc/${running.pid}/comm`), "again\n");
     running.kill("SIGTERM");
     assertEquals((await running.end()).code, 143);
     using short = await RunMachine.make({
