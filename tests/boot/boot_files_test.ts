@@ -1,9 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type BootFilesOptions, findBootFiles } from "../../src/boot/boot_files.ts";
 import { kernelRelease } from "../../src/boot/kernel_release.ts";
+import { openAllGroups } from "../../src/host/libc.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { LOADED_MODULES } from "../../src/boot/initramfs.ts";
 import { fakeModule } from "./fake_module.ts";
+
+// A library that is first opened inside a test counts as that test's leak.
+if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") openAllGroups();
 
 /** A bzImage's head that tells its release. */
 function bzImage(release: string): Uint8Array<ArrayBuffer> {

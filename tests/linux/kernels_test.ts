@@ -19,6 +19,7 @@ const ENTRIES = {
 } as const satisfies Record<Form, EntryChoice>;
 
 const ALL = [1, 2, 4];
+const DISK_SIZE = 2 ** 26;
 const BOOTS: readonly (readonly [DebianKernel, Form, readonly number[]])[] = [
   ["6.1 cloud", "bzImage", ALL],
   ["6.1 cloud", "64-bit ELF", ALL],
@@ -41,12 +42,13 @@ for (const [kernel, form, counts] of BOOTS) {
         const image = form === "bzImage" ? files.kernel : files.vmlinux;
         const output = await askGuest({
           kernel: { kernel: image, initrd: files.initrd, entry: ENTRIES[form] },
-          command: "uname -r; nproc; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
-          config: { cpus },
+          command:
+            "uname -r; nproc; cat /sys/block/vda/size; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
+          config: { cpus, disks: [{ size: DISK_SIZE }] },
         });
         const [release = "", ...rest] = output.trimEnd().split("\n");
         assert(release.startsWith(`${kernel.split(" ")[0]}.`), release);
-        assertEquals(rest, [`${cpus}`, "1"]);
+        assertEquals(rest, [`${cpus}`, `${DISK_SIZE / 512}`, "1"]);
       },
     );
   }
