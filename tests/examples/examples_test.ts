@@ -58,3 +58,9 @@ Deno.test("examples/from_file.ts runs examples/vm.toml", requirement("kvm"), asy
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("README shows examples/hello.ts word for word", requirement("ffi"), async () => {
+  const [, , ...lines] = (await Deno.readTextFile(new URL("hello.ts", EXAMPLES))).split("\n");
+  const readme = await Deno.readTextFile(new URL("../README.md", EXAMPLES));
+  assertEquals(readme.includes(`\`\`\`ts\n${lines.join("\n").trim()}\n\`\`\`\n`), true);
+});
