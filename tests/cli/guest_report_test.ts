@@ -2,6 +2,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { PORT } from "../../src/boot/control_protocol.ts";
 import { GuestReport } from "../../src/cli/guest_report.ts";
 import type { Stop } from "../../src/cli/stop_request.ts";
+import { libcRequirement } from "../support/libc.ts";
+
+/** A guest that is ready makes room for its memory. */
+const NEEDS = libcRequirement();
 
 /** A report whose news are kept. */
 function heard(tellsReady = true) {
@@ -15,14 +19,18 @@ function heard(tellsReady = true) {
   return { report, said, stops, line };
 }
 
-Deno.test("GuestReport hears that init is through, and the first status of its command", () => {
-  const { report, said, line } = heard();
-  assertEquals([report.ready, report.status], [false, undefined]);
-  line("ready");
-  line("exit 7");
-  line("exit 0");
-  assertEquals([report.ready, report.status, said], [true, 7, []]);
-});
+Deno.test(
+  "GuestReport hears that init is through, and the first status of its command",
+  NEEDS,
+  () => {
+    const { report, said, line } = heard();
+    assertEquals([report.ready, report.status], [false, undefined]);
+    line("ready");
+    line("exit 7");
+    line("exit 0");
+    assertEquals([report.ready, report.status, said], [true, 7, []]);
+  },
+);
 
 Deno.test("GuestReport takes a guest whose init is not ours for ready", () => {
   assertEquals(heard(false).report.ready, true);
@@ -34,12 +42,16 @@ Deno.test("GuestReport asks for an end when Ctrl-A x is typed", () => {
   assertEquals(stops, [{ kind: "quit" }]);
 });
 
-Deno.test("GuestReport says little to a guest that floods the control port, and still hears it", () => {
-  const { report, said, line } = heard();
-  for (let i = 0; i < 100_000; i++) line(`noise ${i}`);
-  assertEquals(said.length, 3);
-  assertMatch(said[0] ?? "", /the guest's init sent "noise 0", which means nothing$/);
-  line("ready");
-  line("exit 3");
-  assertEquals([report.ready, report.status], [true, 3]);
-});
+Deno.test(
+  "GuestReport says little to a guest that floods the control port, and still hears it",
+  NEEDS,
+  () => {
+    const { report, said, line } = heard();
+    for (let i = 0; i < 100_000; i++) line(`noise ${i}`);
+    assertEquals(said.length, 3);
+    assertMatch(said[0] ?? "", /the guest's init sent "noise 0", which means nothing$/);
+    line("ready");
+    line("exit 3");
+    assertEquals([report.ready, report.status], [true, 3]);
+  },
+);

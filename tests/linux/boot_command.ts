@@ -11,10 +11,10 @@ export const BOOT: readonly [string, ...string[]] = [
 ];
 
 /** Longest that any boot may take, in ms: the rig on a busy machine is slow. */
-const BOUND = 240_000;
+const BOUND = 400_000;
 
 /** Longest that a text is waited for, in ms. */
-const PATIENCE = 100_000;
+const PATIENCE = 200_000;
 
 /** How a boot ended and what it said. */
 export interface BootResult {

@@ -13,16 +13,13 @@ import { SharedState } from "../../src/memory/shared_state.ts";
 import { virtioMmioPlan } from "../../src/virtio/mmio_plan.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { FakeKvm } from "../support/fake_kvm.ts";
+import { openDescriptors } from "../support/libc.ts";
 import { requirement } from "../support/require.ts";
 
 openAllGroups();
 
 const ROUNDS = 10_000;
 const STATE_SIZE = 2 ** 20;
-
-function openDescriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
-}
 
 Deno.test(
   "DeviceSet adds and removes 10 000 devices in the space of two",
