@@ -353,7 +353,8 @@ Deno.test("Virtqueue refuses to push more than it took: that would be our own bu
 });
 
 Deno.test("Virtqueue refuses saved indices that no queue can have", () => {
-  for (const [nextAvail, nextUsed] of [[9, 0], [0, 1], [0x1_0000, 0], [5, 0xffff_fff0]] as const) {
+  const wrong = [[9, 0], [0, 1], [0x1_0000, 0], [0, 0x1_0000], [5, 0xffff_fff0]] as const;
+  for (const [nextAvail, nextUsed] of wrong) {
     const memory = testMemory();
     const state = queueState();
     setRegisters(state, new DriverQueue(memory, new GuestArena(0x1000, 0x10000), 8));
@@ -361,6 +362,15 @@ Deno.test("Virtqueue refuses saved indices that no queue can have", () => {
     state.nextUsed = nextUsed;
     assertThrows(() => new Virtqueue(memory, state, PLAIN), BrokenRing, "Cannot go on");
   }
+});
+
+Deno.test("Virtqueue goes on with all of its entries in flight", () => {
+  const memory = testMemory();
+  const state = queueState();
+  setRegisters(state, new DriverQueue(memory, new GuestArena(0x1000, 0x10000), 8));
+  state.nextAvail = 3;
+  state.nextUsed = 0xfffb;
+  assertEquals(new Virtqueue(memory, state, PLAIN).inFlight, 8);
 });
 
 Deno.test("Virtqueue goes on where a saved one stopped", () => {
