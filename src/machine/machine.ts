@@ -4,17 +4,11 @@
  * @module
  */
 
-import { VIRTIO_MMIO_INT_CONFIG } from "../abi/virtio.ts";
-import { VirtioConsoleConfig } from "../abi/virtio_devices.ts";
 import { errorText, VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
-import { EdgeIrq } from "../bus/irq_line.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
-import { pressPowerButton } from "../devices/acpi_pm.ts";
 import type { BootMark, BootMarks } from "../devices/boot_marks.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
-import { SerialLog } from "../devices/serial_log.ts";
-import { EventFd } from "../host/fd.ts";
 import { readRegisters, type RegisterValues, writeRegisters } from "../kvm/named_registers.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
@@ -22,11 +16,10 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import type { VcpuState } from "../vcpu/control.ts";
 import type { VcpuEnded } from "../vcpu/messages.ts";
-import { consoleSizeBytes } from "../virtio/console.ts";
-import { PHASE, VirtioState } from "../virtio/virtio_state.ts";
-import { ACPI_ID, CONSOLE_ID, SERIAL_ID } from "./device_plans.ts";
+import { AbortWatch } from "./abort_watch.ts";
 import { Crew, type CrewParts, STOP_TIMEOUT } from "./crew.ts";
 import type { MachineEvents } from "./events.ts";
+import { type Panel, pressPowerButtonOf, resizeConsoleOf, serialLogOf } from "./front_panel.ts";
 import { HaltWatch } from "./halt_watch.ts";
 import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
 
@@ -151,7 +144,7 @@ export class Machine implements AsyncDisposable {
     this.#requireAllVcpus();
     const isStart = this.#state === "created";
     this.#do("run");
-    using aborted = new Aborted(signal);
+    using aborted = new AbortWatch(signal);
     using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
     let outcome: Outcome | undefined;
     this.#parts.events.note("verbose", isStart ? "The machine starts" : "The machine goes on");
@@ -287,9 +280,7 @@ export class Machine implements AsyncDisposable {
 
   /** What the guest has sent to COM1, the newest 256 KiB: its kernel's log. Empty without a serial port. */
   serialLog(): Uint8Array {
-    const serial = this.devices.find(({ id }) => id === SERIAL_ID);
-    if (serial === undefined) return new Uint8Array();
-    return new SerialLog(this.#parts.state, serial).tail(serial.options["logSize"] as number);
+    return serialLogOf(this.#panel);
   }
 
   /** How far the machine's start has got when, by time; empty unless the description asks for a boot timer. */
@@ -300,22 +291,13 @@ export class Machine implements AsyncDisposable {
   /** Tells the guest the terminal's new size, in characters. */
   resizeConsole(columns: number, rows: number): void {
     this.#requireOpen();
-    const console = this.devices.find(({ id }) => id === CONSOLE_ID);
-    if (console === undefined) return;
-    const state = VirtioState.attach(this.#parts.state, console.state);
-    state.changeConfig(VirtioConsoleConfig.cols, consoleSizeBytes({ columns, rows }));
-    // A driver that comes later reads what is there (virtio 1.3 §3.1.1).
-    if (state.phase !== PHASE.ACTIVE) return;
-    state.addInterrupt(VIRTIO_MMIO_INT_CONFIG);
-    new EdgeIrq(EventFd.borrow(console.irqFd)).trigger();
+    resizeConsoleOf(this.#panel, columns, rows);
   }
 
   /** Presses the power button, which asks the guest to shut down. What it does about that is its own affair. */
   pressPowerButton(): void {
     this.#requireOpen();
-    const acpi = this.devices.find(({ id }) => id === ACPI_ID);
-    if (acpi === undefined) return;
-    pressPowerButton(this.#parts.state, acpi, new EdgeIrq(EventFd.borrow(acpi.irqFd)));
+    pressPowerButtonOf(this.#panel);
   }
 
   /**
@@ -354,6 +336,10 @@ export class Machine implements AsyncDisposable {
   /** Closes it, as {@linkcode Machine.close}, or waits for the close that was asked for before. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closing ?? this.close();
+  }
+
+  get #panel(): Panel {
+    return { state: this.#parts.state, devices: this.devices };
   }
 
   async #close(): Promise<void> {
@@ -404,27 +390,6 @@ export class Machine implements AsyncDisposable {
     if (this.#state === "closed") {
       throw new VireoError("closed", "Cannot use a machine after its close; build a new one");
     }
-  }
-}
-
-/** Resolves when a signal fires; listens no more after its dispose. */
-class Aborted implements Disposable {
-  readonly #signal: AbortSignal | undefined;
-  readonly #fired = Promise.withResolvers<void>();
-  readonly #listener = () => this.#fired.resolve();
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    if (signal?.aborted) this.#fired.resolve();
-    signal?.addEventListener("abort", this.#listener);
-  }
-
-  get promise(): Promise<void> {
-    return this.#fired.promise;
-  }
-
-  [Symbol.dispose](): void {
-    this.#signal?.removeEventListener("abort", this.#listener);
   }
 }
 
