@@ -26,9 +26,15 @@ const NAMES: Readonly<Record<number, string>> = {
 /** The moments of one process, guest after guest. */
 export class BootTimer {
   #begun: readonly Moment[];
+  readonly #tell: (text: string) => void;
 
-  /** Made when Vireo's own code begins to run. */
-  constructor() {
+  /**
+   * Made when Vireo's own code begins to run.
+   *
+   * @param tell takes the table; tests put their own here
+   */
+  constructor(tell: (text: string) => void = say) {
+    this.#tell = tell;
     const begun = processStart();
     this.#begun = [
       ...(begun === undefined ? [] : [{ name: "process, to 10 ms", at: begun }]),
@@ -39,7 +45,7 @@ export class BootTimer {
   /** Says the table of a guest that has just ended; the next guest's begins here. */
   report(marks: readonly BootMark[]): void {
     const end = { name: "guest's end", at: now() };
-    say(tableOf([...this.#begun, ...marks.map(momentOf), end]));
+    this.#tell(tableOf([...this.#begun, ...marks.map(momentOf), end]));
     this.#begun = [{ name: "restart", at: end.at }];
   }
 }

@@ -2,12 +2,14 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../src/base/errors.ts";
+import { BootTimer } from "../../src/cli/boot_timer.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { type RunEnd, runSession } from "../../src/cli/run_session.ts";
 import { StopRequest } from "../../src/cli/stop_request.ts";
 import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { ACPI_RESET_VALUE } from "../../src/abi/acpi.ts";
+import { MARKER_PORT } from "../../src/arch/x86_64/layout.ts";
 import {
   ENTRY,
   guestKernel,
@@ -29,6 +31,7 @@ async function runGuest(
   given: (folder: string) => Readonly<Record<string, object>>,
   look: (folder: string) => void = () => {},
   done: (folder: string) => boolean = () => false,
+  timer: BootTimer | undefined = undefined,
 ): Promise<{ readonly end: RunEnd; readonly text: string; readonly log: string }> {
   const folder = await Deno.makeTempDir({ prefix: "vireo-run-" });
   try {
@@ -43,10 +46,11 @@ async function runGuest(
     using log = new RunLog(description);
     using stop = new StopRequest(() => {});
     stop.startTimeout(30_000);
-    const timer = setInterval(() => {
+    const poll = setInterval(() => {
       if (done(folder)) stop.request({ kind: "quit" });
     }, 20);
-    const end = await runSession({ description, log, stop }).finally(() => clearInterval(timer));
+    const run = runSession({ description, log, stop, timer });
+    const end = await run.finally(() => clearInterval(poll));
     look(folder);
     const text = await Deno.readTextFile(`${folder}/serial`);
     return { end, text, log: await Deno.readTextFile(`${folder}/log`) };
@@ -121,3 +125,27 @@ Deno.test("vireo run names the key that the host refuses", requirement("kvm"), a
   const huge = { memory: { size: "1T", hugepages: true } };
   await assertRejects(() => runGuest(says(""), () => huge), ConfigError, "memory.");
 });
+
+Deno.test(
+  "vireo run --boot-timer tells each start of the guest, with the guest's own marks",
+  requirement("kvm"),
+  async () => {
+    const tables: string[] = [];
+    const timer = new BootTimer((table) => tables.push(table));
+    const guest = says("a").eax(0x31).out(MARKER_PORT).eax(ACPI_RESET_VALUE).out(RESET);
+    const machine = () => ({ ...RAM, machine: { on_reboot: "restart" } });
+    const { end } = await runGuest(guest, machine, undefined, () => tables.length >= 2, timer);
+    assertEquals(end.kind, "quit");
+    const names = tables.map((table) => table.split("\n").slice(1).map((row) => row.slice(21)));
+    const started = ["VM created", "kernel in memory", "first KVM_RUN", "first serial output"];
+    const [first, second] = names;
+    assertEquals(first, [
+      "process, to 10 ms",
+      "program loaded",
+      ...started,
+      "mark 0x31",
+      "guest's end",
+    ]);
+    assertEquals(second?.[0], "restart");
+  },
+);
