@@ -172,6 +172,20 @@ export const KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
 export const KVM_IOEVENTFD_FLAG_PIO = 2;
 export const KVM_IOEVENTFD_FLAG_DEASSIGN = 4;
 
+/** `struct kvm_coalesced_mmio_zone`. */
+export const KvmCoalescedMmioZone = struct({ addr: "u64", size: "u32", pio: "u32" });
+
+/** `struct kvm_coalesced_mmio`. */
+export const KvmCoalescedMmio = struct({
+  phys_addr: "u64",
+  len: "u32",
+  pio: "u32",
+  data: ["u8", 8],
+});
+
+/** `struct kvm_coalesced_mmio_ring`, before its entries. */
+export const KvmCoalescedMmioRing = struct({ first: "u32", last: "u32" });
+
 /** `struct kvm_irq_routing`, before its entries. */
 export const KvmIrqRouting = struct({ nr: "u32", flags: "u32" });
 
@@ -349,6 +363,8 @@ export const KvmIoctl = {
   KVM_IRQ_LINE: iow(0x61, KvmIrqLevel),
   KVM_SET_GSI_ROUTING: iow(0x6a, KvmIrqRouting),
   KVM_IRQFD: iow(0x76, KvmIrqfd),
+  KVM_REGISTER_COALESCED_MMIO: iow(0x67, KvmCoalescedMmioZone),
+  KVM_UNREGISTER_COALESCED_MMIO: iow(0x68, KvmCoalescedMmioZone),
   KVM_CREATE_PIT2: iow(0x77, KvmPitConfig),
   KVM_IOEVENTFD: iow(0x79, KvmIoeventfd),
   KVM_SIGNAL_MSI: iow(0xa5, KvmMsi),

@@ -21,6 +21,14 @@ export interface Doorbell {
   readonly value: number;
 }
 
+/** Registers whose writes KVM may collect: they can wait until the next exit, or a tenth of a second. */
+export interface CollectedRange {
+  /** From the start of the device's first window. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
 /** A device before it has its place in a machine. */
 export interface DevicePlan {
   /** Which row of the tables of fronts and backs builds it. */
@@ -37,6 +45,8 @@ export interface DevicePlan {
   readonly events: readonly string[];
   /** Doorbells; their eventfds are made too. */
   readonly doorbells: readonly Doorbell[];
+  /** Where the guest's writes are collected, where KVM can; nowhere where absent. */
+  readonly collected?: readonly CollectedRange[];
   /** Borrowed descriptors by role; -1 stands for none. */
   readonly fds: { readonly [role: string]: number };
   /** Plain values for both halves. */

@@ -90,6 +90,7 @@ export function uart16550(options: UartOptions): DevicePlan {
     createState: (state) => state.allocate(UART_LOG_OFFSET + logSize, id),
     events: connected ? ["notify"] : [],
     doorbells: [],
+    collected: [{ offset: UART_TX, size: 1 }],
     fds: { input, output, listener },
     options: { logSize },
     back: connected ? "shared" : "none",

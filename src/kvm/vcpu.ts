@@ -22,6 +22,7 @@ import type { CpuidEntry, FpuState, Msr, Registers, SpecialRegisters } from "../
 import { VireoError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
+import { CoalescedRing } from "./coalesced_ring.ts";
 import { decodeCpuid, encodeCpuid } from "./cpuid_block.ts";
 import { KvmDescriptor } from "./descriptor.ts";
 import { hostDriver, type KvmDriver } from "./driver.ts";
@@ -49,6 +50,8 @@ export interface VcpuDescriptor {
   readonly runAddress: number;
   /** Their size in bytes. */
   readonly runSize: number;
+  /** Offset in them of the ring of collected writes, or 0 without one. */
+  readonly ringOffset: number;
 }
 
 /** One vCPU. The isolate that runs it is not the one that makes it: the number of its descriptor travels. */
@@ -57,6 +60,8 @@ export class Vcpu extends KvmDescriptor {
   readonly id: number;
   #mapping: Mapping | undefined;
   #exit: Exit | undefined;
+  #coalesced: CoalescedRing | undefined;
+  #ringOffset = 0;
 
   /**
    * A vCPU by its descriptor.
@@ -75,7 +80,7 @@ export class Vcpu extends KvmDescriptor {
   /** The same vCPU in another isolate; its owner keeps it open and mapped until this isolate has ended. */
   static borrow(descriptor: VcpuDescriptor, driver: KvmDriver = hostDriver): Vcpu {
     const vcpu = new Vcpu(driver, descriptor.fd, { id: descriptor.id, owned: false });
-    vcpu.#exit = new Exit(viewAt(descriptor.runAddress, descriptor.runSize));
+    vcpu.#see(viewAt(descriptor.runAddress, descriptor.runSize), descriptor.ringOffset);
     return vcpu;
   }
 
@@ -83,17 +88,35 @@ export class Vcpu extends KvmDescriptor {
    * Maps the pages shared with the kernel; needed before {@linkcode exit} and {@linkcode describe}.
    *
    * @param size as {@linkcode Kvm.vcpuMapSize} says
+   * @param ringOffset of the ring of collected writes in them, as {@linkcode Vm.ringOffset} says; 0 without one
    */
-  mapRun(size: number): void {
+  mapRun(size: number, ringOffset = 0): void {
     this.#mapping = this.driver.mapVcpu(this.fd, size);
-    this.#exit = new Exit(this.#mapping.buffer());
+    this.#see(this.#mapping.buffer(), ringOffset);
+  }
+
+  #see(pages: ArrayBuffer, ringOffset: number): void {
+    this.#exit = new Exit(pages);
+    this.#ringOffset = ringOffset;
+    this.#coalesced = ringOffset === 0 ? undefined : new CoalescedRing(pages, ringOffset);
+  }
+
+  /** Writes that KVM has collected instead of leaving KVM_RUN; undefined where it can't. */
+  get coalesced(): CoalescedRing | undefined {
+    return this.#coalesced;
   }
 
   /** What another isolate needs to {@linkcode borrow} it. */
   describe(): VcpuDescriptor {
     const mapping = this.#mapping;
     if (!mapping) throw new VireoError("internal", `Cannot describe vCPU ${this.id}: not mapped`);
-    return { id: this.id, fd: this.fd, runAddress: mapping.address, runSize: mapping.size };
+    return {
+      id: this.id,
+      fd: this.fd,
+      runAddress: mapping.address,
+      runSize: mapping.size,
+      ringOffset: this.#ringOffset,
+    };
   }
 
   /** Why KVM_RUN came back. */
@@ -264,6 +287,7 @@ export class Vcpu extends KvmDescriptor {
     this.#mapping?.[Symbol.dispose]();
     this.#mapping = undefined;
     this.#exit = undefined;
+    this.#coalesced = undefined;
     super[Symbol.dispose]();
   }
 }

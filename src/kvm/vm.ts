@@ -15,6 +15,7 @@ import {
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
   KvmClockData,
+  KvmCoalescedMmioZone,
   KvmDirtyLog,
   KvmEnableCap,
   KvmIoeventfd,
@@ -35,6 +36,15 @@ import { addressOf } from "../host/mapping.ts";
 import { capabilityNumber } from "./capabilities.ts";
 import { KvmDescriptor } from "./descriptor.ts";
 import { Vcpu } from "./vcpu.ts";
+
+/** A range whose writes are collected. */
+export interface CoalescedZone {
+  readonly address: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Whether `address` is an I/O port. */
+  readonly port: boolean;
+}
 
 /** One piece of guest memory. */
 export interface MemoryRegion {
@@ -297,6 +307,42 @@ export class Vm extends KvmDescriptor {
     const place = event.port ? "port" : "guest address";
     const at = `${place} 0x${event.address.toString(16)}`;
     this.control("KVM_IOEVENTFD", `${context} an eventfd for writes to ${at}`, bytes);
+  }
+
+  /**
+   * Where in kvm_run's pages the ring of collected writes lies, in bytes; 0 where this KVM does not collect writes to ports.
+   *
+   * @param runSize as {@linkcode Kvm.vcpuMapSize} says
+   */
+  ringOffset(runSize: number): number {
+    const offset = this.check("COALESCED_MMIO") * PAGE_SIZE;
+    const fits = offset > 0 && offset + PAGE_SIZE <= runSize;
+    return fits && this.check("COALESCED_PIO") > 0 ? offset : 0;
+  }
+
+  /**
+   * Makes guest writes to a range wait in the VM's ring instead of leaving KVM_RUN, as long as the ring has room: see
+   * {@linkcode CoalescedRing}. Needs `COALESCED_MMIO`, for ports `COALESCED_PIO`.
+   */
+  coalesce(zone: CoalescedZone): void {
+    this.#coalesce("KVM_REGISTER_COALESCED_MMIO", zone);
+  }
+
+  /** Undoes {@linkcode coalesce} of the same range. */
+  uncoalesce(zone: CoalescedZone): void {
+    this.#coalesce("KVM_UNREGISTER_COALESCED_MMIO", zone);
+  }
+
+  #coalesce(
+    name: "KVM_REGISTER_COALESCED_MMIO" | "KVM_UNREGISTER_COALESCED_MMIO",
+    { address, size, port }: CoalescedZone,
+  ): void {
+    const { bytes, view } = block(KvmCoalescedMmioZone);
+    view.setBigUint64(KvmCoalescedMmioZone.addr, BigInt(address), true);
+    view.setUint32(KvmCoalescedMmioZone.size, size, true);
+    view.setUint32(KvmCoalescedMmioZone.pio, port ? 1 : 0, true);
+    const place = port ? "port" : "guest address";
+    this.control(name, `Cannot collect writes to ${place} 0x${address.toString(16)}`, bytes);
   }
 
   /** Replaces the whole table of GSI routes. */

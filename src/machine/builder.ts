@@ -36,7 +36,7 @@ import { type Platform, x86Platform } from "./platform.ts";
 import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
-import { startVcpuWorker, VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
+import { VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
 
 /** Called while a machine is built, in this order. */
 export interface BuildHooks {
@@ -105,8 +105,6 @@ export async function buildMachine(
   const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
   marks?.add(MARK.vmCreated);
   stage("create", "The hook onCreateVm failed", () => hooks.onCreateVm?.(vm));
-  // The longest step by far; what the worker does after this isolate goes on is done by the time it gets its vCPU.
-  const firstWorker = stack.adopt(startVcpuWorker(), (worker) => worker.terminate());
 
   const ram = stage(
     "setup_memory",
@@ -141,7 +139,10 @@ export async function buildMachine(
   stage("setup", "Cannot set the VM up", () => platform.setupVm(vm, interrupts));
 
   const endWord = state.allocate(4, "the machine");
-  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts }));
+  const ringLock = state.allocate(4, "collected writes");
+  const ringOffset = stage("setup", "Cannot set the VM up", () => vm.ringOffset(runSize));
+  const collects = ringOffset > 0;
+  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts, collects }));
   stage("setup", "Cannot set the devices up", () => {
     for (const plan of [...devicePlans(config, resources), ...(parts.devices ?? [])]) {
       devices.add(plan);
@@ -161,7 +162,7 @@ export async function buildMachine(
     rsdpAddress: RSDP_ADDRESS,
   };
 
-  // Reading the kernel goes on while the steps below are done.
+  // Reading the kernel goes on while the steps below are done, the start of a worker above all.
   const loading = stage(
     "load_memory",
     "Cannot load the guest",
@@ -175,10 +176,20 @@ export async function buildMachine(
       state: state.buffer,
       table: devices.tableOffset,
       end: endWord,
+      ringLock,
       marks: marks?.offset ?? -1,
     };
-    const vcpus = makeVcpus({ vm, config, topology, state, runSize, events, machine, stack });
-    vcpus[0]?.spawn(firstWorker);
+    const vcpus = makeVcpus({
+      vm,
+      config,
+      topology,
+      state,
+      mapRun: (vcpu) => vcpu.mapRun(runSize, ringOffset),
+      events,
+      machine,
+      stack,
+    });
+    vcpus[0]?.spawn();
     const facts = {
       cpus: maxCpus,
       topology,
@@ -284,17 +295,17 @@ function makeVcpus(parts: {
   readonly config: MachineConfig;
   readonly topology: Topology;
   readonly state: SharedState;
-  readonly runSize: number;
+  readonly mapRun: (vcpu: Vcpu) => void;
   readonly events: MachineEvents;
   readonly machine: VcpuHandleParts["machine"];
   readonly stack: DisposableStack;
 }): VcpuHandle[] {
-  const { vm, config, topology, state, runSize, events, machine, stack } = parts;
+  const { vm, config, topology, state, mapRun, events, machine, stack } = parts;
   return apicIds(topology).slice(0, config.cpus).map((apicId, index) => {
     const vcpu = stack.use(
       stage("create_vcpu", `Cannot create vCPU ${index}`, () => vm.createVcpu(apicId)),
     );
-    stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => vcpu.mapRun(runSize));
+    stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => mapRun(vcpu));
     const offset = state.allocate(VCPU_CONTROL_SIZE, `vCPU ${index}`);
     const control = new VcpuControl(state, offset);
     return stack.use(new VcpuHandle({ vcpu, control, events, machine, own: config.vcpus[index] }));

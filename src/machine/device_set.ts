@@ -9,7 +9,7 @@ import { VireoError } from "../base/errors.ts";
 import type { BusWindow } from "../bus/bus_device.ts";
 import { DECODE_TABLE_SIZE, DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
-import type { DevicePlan } from "../devices/device_plan.ts";
+import type { CollectedRange, DevicePlan } from "../devices/device_plan.ts";
 import { EventFd } from "../host/fd.ts";
 import type { Vm } from "../kvm/vm.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
@@ -24,6 +24,8 @@ export interface DeviceSetParts {
   readonly addresses: AddressSpace;
   /** Whether devices get their interrupts: whether the VM has interrupt controllers. */
   readonly interrupts: boolean;
+  /** Whether KVM collects writes to ports. */
+  readonly collects: boolean;
 }
 
 /** A device with what was made for it. */
@@ -113,6 +115,7 @@ export class DeviceSet implements Disposable {
       fds[role] = stack.use(EventFd.create()).number;
     }
     for (const doorbell of plan.doorbells) this.#ring(doorbell, windows, fds, stack);
+    for (const range of plan.collected ?? []) this.#collect(range, windows, stack);
     const { result, giveBack } = state.lend(() => plan.createState?.(state) ?? -1);
     stack.defer(giveBack);
     return {
@@ -140,6 +143,17 @@ export class DeviceSet implements Disposable {
     vm.assignIrqfd(event.number, gsi);
     stack.defer(() => vm.deassignIrqfd(event.number, gsi));
     return event.number;
+  }
+
+  #collect(
+    { offset, size }: CollectedRange,
+    [window]: readonly BusWindow[],
+    stack: DisposableStack,
+  ): void {
+    if (window === undefined || !this.#parts.collects) return;
+    const zone = { address: window.base + offset, size, port: window.bus === "port" };
+    this.#parts.vm.coalesce(zone);
+    stack.defer(() => this.#parts.vm.uncoalesce(zone));
   }
 
   #ring(

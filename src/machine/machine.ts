@@ -20,6 +20,7 @@ import { AbortWatch } from "./abort_watch.ts";
 import { Crew, type CrewParts, STOP_TIMEOUT } from "./crew.ts";
 import type { MachineEvents } from "./events.ts";
 import { type Panel, pressPowerButtonOf, resizeConsoleOf, serialLogOf } from "./front_panel.ts";
+import { CollectedWatch } from "./collected_watch.ts";
 import { HaltWatch } from "./halt_watch.ts";
 import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
 
@@ -145,6 +146,7 @@ export class Machine implements AsyncDisposable {
     const isStart = this.#state === "created";
     this.#do("run");
     using aborted = new AbortWatch(signal);
+    using _collected = new CollectedWatch(this.#parts.vcpus);
     using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
     let outcome: Outcome | undefined;
     this.#parts.events.note("verbose", isStart ? "The machine starts" : "The machine goes on");

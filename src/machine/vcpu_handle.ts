@@ -26,14 +26,6 @@ export interface VcpuHandleParts {
   readonly own?: VcpuConfig | undefined;
 }
 
-/**
- * Starts a vCPU worker's isolate, which blocks this one for some 10 ms; then its modules load beside whatever this isolate does.
- * It waits to be given a vCPU by {@linkcode VcpuHandle.spawn}.
- */
-export function startVcpuWorker(): Worker {
-  return new Worker(new URL("../vcpu/vcpu_worker.ts", import.meta.url), { type: "module" });
-}
-
 /** A vCPU with its worker. */
 export class VcpuHandle implements Disposable {
   /** The vCPU's ioctls: for before the first run and while it is paused. */
@@ -58,12 +50,13 @@ export class VcpuHandle implements Disposable {
   }
 
   /**
-   * Gives the vCPU its worker, which gets ready while this isolate goes on, then waits for {@linkcode VcpuHandle.start}, and
-   * touches neither vCPU nor guest before.
-   *
-   * @param worker from {@linkcode startVcpuWorker}; started here where absent
+   * Starts the worker's isolate, which takes some 10 ms during which this isolate is blocked. It gets ready while this isolate
+   * goes on, then waits for {@linkcode VcpuHandle.start}, and touches neither vCPU nor guest before.
    */
-  spawn(worker: Worker = startVcpuWorker()): void {
+  spawn(): void {
+    const worker = new Worker(new URL("../vcpu/vcpu_worker.ts", import.meta.url), {
+      type: "module",
+    });
     worker.onmessage = (event: MessageEvent<VcpuMessage>) => this.#parts.events.heard(event.data);
     worker.onmessageerror = () => this.#failed("it posted what cannot be read");
     worker.onerror = (event) => {

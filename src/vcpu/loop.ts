@@ -23,6 +23,7 @@ import type { Exit } from "../kvm/exit.ts";
 import { describeExit } from "../kvm/exit_text.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Board } from "./board.ts";
+import type { CollectedWrites } from "./collected_writes.ts";
 import { type VcpuControl, VcpuState, Wanted } from "./control.ts";
 import type { EndCause } from "./messages.ts";
 
@@ -38,6 +39,8 @@ export interface LoopParts {
   readonly vcpu: Vcpu;
   readonly board: Board;
   readonly control: VcpuControl;
+  /** Writes that come before any exit that they come with; absent where KVM collects none. */
+  readonly collected?: CollectedWrites | undefined;
   /** What a device asked for during this vCPU's exit, if anything. */
   readonly ended: () => LoopEnd | undefined;
 }
@@ -48,12 +51,15 @@ export interface LoopParts {
  * What the owner wants is looked at after EINTR alone: every request comes with a kick, which sets `immediate_exit` first and
  * so makes the next KVM_RUN give EINTR however the two race, and KVM has completed the last exit's instruction by then.
  */
-export function runVcpu({ vcpu, board, control, ended }: LoopParts): LoopEnd | undefined {
+export function runVcpu(
+  { vcpu, board, control, collected, ended }: LoopParts,
+): LoopEnd | undefined {
   const exit = vcpu.exit;
   control.enter(VcpuState.running);
   for (;;) {
     const result = vcpu.run();
     if (board.stale) board.refresh();
+    if (collected !== undefined) collected.drain();
     if (result === -EINTR) {
       if (!attend(vcpu, control, false)) return undefined;
       continue;

@@ -14,6 +14,7 @@ import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
 import { Vcpu } from "../kvm/vcpu.ts";
 import { SharedState } from "../memory/shared_state.ts";
 import { Board, type BoardOwner } from "./board.ts";
+import { CollectedWrites } from "./collected_writes.ts";
 import { VcpuControl, VcpuState, Wanted } from "./control.ts";
 import { type LoopEnd, runVcpu } from "./loop.ts";
 import type { VcpuMessage, VcpuStart } from "./messages.ts";
@@ -48,12 +49,15 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
   const requests = new Requests(start.vcpu.id, control, marks);
   const board = new Board(state, start.table, control, requests);
+  const collected = vcpu.coalesced === undefined
+    ? undefined
+    : new CollectedWrites(vcpu.coalesced, state.lock(start.ringLock), board);
   control.enter(VcpuState.ready);
   // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
   if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
-  return runVcpu({ vcpu, board, control, ended: () => requests.end_ });
+  return runVcpu({ vcpu, board, control, collected, ended: () => requests.end_ });
 }
 
 /** What devices ask for during an exit of this vCPU. */

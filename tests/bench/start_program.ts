@@ -25,11 +25,11 @@ const loader: Loader = {
 const platform: Platform = {
   setupVm(vm) {
     x86Platform.setupVm(vm, true);
-    mark("VM, worker");
+    mark("VM");
   },
   setupMemory: x86Platform.setupMemory,
   setupVcpu(vcpu, index, facts) {
-    mark("vCPU");
+    mark("vCPU, its worker");
     x86Platform.setupVcpu(vcpu, index, facts);
   },
 };

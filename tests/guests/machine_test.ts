@@ -61,6 +61,19 @@ Deno.test(
 );
 
 Deno.test(
+  "Machine.run(): what the guest wrote last comes out though it never leaves KVM_RUN again",
+  requirement("kvm"),
+  async () => {
+    await using machine = await tinyMachine(tinyLoader(print("last words").spin()));
+    const run = abortAfter(machine, 10_000);
+    while (machine.serialLog().length < 10) await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(new TextDecoder().decode(machine.serialLog()), "last words");
+    await machine.close();
+    await run;
+  },
+);
+
+Deno.test(
   "Machine.run() ends with AbortError when its signal fires, and the guest uses no more CPU (row 0.20)",
   requirement("kvm"),
   async () => {

@@ -55,7 +55,8 @@ export class BareGuest implements Disposable {
     const hostAddress = this.ram.address;
     this.vm.setMemoryRegion({ slot: 0, guestAddress: 0, size, hostAddress, logDirty });
     this.vcpu = stack.use(this.vm.createVcpu(0));
-    this.vcpu.mapRun(this.kvm.vcpuMapSize());
+    const runSize = this.kvm.vcpuMapSize();
+    this.vcpu.mapRun(runSize, this.vm.ringOffset(runSize));
     const entry = options.realMode ? realModeEntry(0, CODE_ADDRESS) : pvhEntry(CODE_ADDRESS, 0);
     this.vcpu.setSpecialRegisters(entry.special);
     this.vcpu.setRegisters(entry.registers);

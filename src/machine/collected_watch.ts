@@ -1,0 +1,36 @@
+/**
+ * Sees to it that a guest's collected writes do not wait for an exit that never comes: a guest may write its last byte and halt.
+ *
+ * @module
+ */
+
+import { VcpuState } from "../vcpu/control.ts";
+/** What this needs of a vCPU. */
+export interface CollectingVcpu {
+  readonly vcpu: { readonly coalesced: { readonly pending: boolean } | undefined };
+  readonly control: { readonly state: VcpuState };
+  kick(): void;
+}
+
+/** How long a write may wait, in ms. */
+const INTERVAL = 100;
+
+/** Looks at the ring from time to time, and makes a vCPU empty it. */
+export class CollectedWatch implements Disposable {
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @param vcpus all of a machine; they share one ring */
+  constructor(vcpus: readonly CollectingVcpu[]) {
+    const ring = vcpus[0]?.vcpu.coalesced;
+    if (ring === undefined) return;
+    this.#timer = setInterval(() => {
+      if (!ring.pending) return;
+      vcpus.find(({ control }) => control.state === VcpuState.running)?.kick();
+    }, INTERVAL);
+  }
+
+  /** Looks no more. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
