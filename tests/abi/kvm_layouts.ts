@@ -33,6 +33,7 @@ export const KVM_PAIRS: readonly LayoutPair[] = [
   { c: "struct kvm_ioeventfd", layout: kvm.KvmIoeventfd },
   { c: "struct kvm_coalesced_mmio_zone", layout: kvm.KvmCoalescedMmioZone },
   { c: "struct kvm_coalesced_mmio", layout: kvm.KvmCoalescedMmio },
+  { c: "struct kvm_coalesced_mmio_ring", layout: kvm.KvmCoalescedMmioRing },
   { c: "struct kvm_irq_routing", layout: kvm.KvmIrqRouting },
   { c: "struct kvm_irq_routing_irqchip", layout: kvm.KvmIrqRoutingIrqchip },
   { c: "struct kvm_irq_routing_msi", layout: kvm.KvmIrqRoutingMsi },
