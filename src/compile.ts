@@ -5,8 +5,9 @@
  * @module
  */
 
-import { VireoError } from "./base/errors.ts";
-import { print } from "./cli/say.ts";
+import { errorText, VireoError } from "./base/errors.ts";
+import { statusOfError } from "./cli/exit_status.ts";
+import { print, say } from "./cli/say.ts";
 import { dirname, fromFileUrl, join, resolve } from "./std/path.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -93,17 +94,28 @@ async function deno(args: readonly string[], cwd: string | URL): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd,
+    env: { NO_COLOR: "1" },
     stdout: "null",
     stderr: "piped",
   }).output();
   if (success) return;
-  const text = new TextDecoder().decode(stderr).trimEnd();
-  throw new VireoError("environment", `Cannot ${args[0]} with Deno: ${text}`);
+  const text = new TextDecoder().decode(stderr);
+  // The line that names the download, where there was one; Deno's first line says what it was for.
+  const why = /error sending request.*/.exec(text)?.[0] ?? text.trim();
+  const next = "where the runtime cannot be downloaded, name it by DENORT_BIN";
+  throw new VireoError("environment", `Cannot ${args[0]} with Deno: ${why}; ${next}`);
 }
 
-if (import.meta.main) {
+async function main(): Promise<number> {
   const output = resolve(Deno.args[0] ?? fromFileUrl(new URL("dist/vireo", ROOT)));
-  await compileProgram(output);
-  const { size } = await Deno.stat(output);
-  print(`${output}: ${Math.round(size / 2 ** 20)} MiB\n`);
+  try {
+    await compileProgram(output);
+    const { size } = await Deno.stat(output);
+    return print(`${output}: ${Math.round(size / 2 ** 20)} MiB\n`);
+  } catch (error) {
+    say(errorText(error));
+    return statusOfError(error);
+  }
 }
+
+if (import.meta.main) Deno.exit(await main());

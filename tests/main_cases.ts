@@ -240,15 +240,24 @@ export const WITH_KVM: readonly Case[] = [
 /** A mistake in a file and in options, and what is said about both. */
 export interface Negative {
   readonly what: string;
-  /** Behind a `[kernel]` with a path, unless it has its own. */
+  /** File of the fixtures' folder; off.img where absent. */
+  readonly kernel?: string;
+  /** Behind a `[kernel]` with its path. */
   readonly toml: string;
-  /** Behind `--kernel` with a path. */
+  /** Behind `--kernel` with its path. */
   readonly args: string;
   readonly says: RegExp;
 }
 
 /** Mistakes that a description must not get away with. */
 export const NEGATIVES: readonly Negative[] = [
+  {
+    what: "a kernel whose load address is past the RAM",
+    kernel: "far.img",
+    toml: '[memory]\nsize = "64M"',
+    args: "--memory 64M",
+    says: /kernel\.path: Cannot load kernel .*needs RAM up to 0x/,
+  },
   { what: "no vCPU", toml: "[cpu]\ncount = 0", args: "--cpus 0", says: /cpu\.count: .*1 to 255/ },
   {
     what: "256 vCPUs",

@@ -78,6 +78,20 @@ for (const memory of ["1020K", `${2 ** 30 + 4}K`, "1025K"]) {
   );
 }
 
+Deno.test(
+  "check and doctor --help touch no KVM, run does",
+  all(requirement("kvm", "strace"), NEEDS_EXECUTABLE),
+  async () => {
+    const opens = async (args: string) => {
+      await shell(`strace -f -e trace=open,openat -o "$PWD/trace" "$vireo" ${args}`);
+      return (await Deno.readTextFile(`${FIXTURES}/trace`)).includes("/dev/kvm");
+    };
+    assertEquals(await opens("check --kernel off.img --json"), false);
+    assertEquals(await opens("doctor --help"), false);
+    assertEquals(await opens(TINY), true);
+  },
+);
+
 Deno.test("an empty environment changes nothing", KVM, async () => {
   const compiled = await shell(`env -i "$vireo" ${TINY}`);
   assertEquals(compiled, { status: 0, stdout: "Hi\n", stderr: "" });

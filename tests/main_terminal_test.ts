@@ -71,6 +71,29 @@ Deno.test(
   },
 );
 
+/** How each call shows help or findings, on a terminal that knows bold. */
+const MARKINGS = [
+  { line: `env -u NO_COLOR ${VIREO} --help`, marked: true },
+  { line: `env NO_COLOR=1 ${VIREO} --help`, marked: false },
+  { line: `env -u NO_COLOR TERM=dumb ${VIREO} --help`, marked: false },
+  { line: `env -u NO_COLOR ${VIREO} --help | cat`, marked: false },
+];
+
+for (const { line, marked } of MARKINGS) {
+  const call = line.replace(VIREO, "vireo");
+  Deno.test(
+    `${call} on a terminal is ${marked ? "marked" : "plain"}`,
+    requirement("tmux"),
+    async () => {
+      await using shell = await TmuxShell.start(FIXTURES);
+      await Deno.writeTextFile(`${FIXTURES}/line.sh`, `clear; ${line}; echo end$((40 + 2))\n`);
+      await shell.enter("sh line.sh");
+      await shell.shows("end42");
+      assertEquals((await shell.attributes()).includes("\x1b[1mUsage"), marked);
+    },
+  );
+}
+
 /** A file's text once a line of it is there. */
 async function fileAt(path: string): Promise<string> {
   return await eventually(async () => {

@@ -66,13 +66,13 @@ for (const args of [["--help"], ["run", "--help"], ["check", "--schema"], ["comp
   );
 }
 
-for (const { what, toml, args, says } of NEGATIVES) {
+for (const { what, kernel = "off.img", toml, args, says } of NEGATIVES) {
   Deno.test(`${what} is refused in a file and in options (rows 0.3-0.5, 3.25)`, NEEDS, async () => {
     const file = `${FIXTURES}/negative.toml`;
-    await Deno.writeTextFile(file, `[kernel]\npath = "off.img"\n${toml}\n`);
+    await Deno.writeTextFile(file, `[kernel]\npath = "${kernel}"\n${toml}\n`);
     const fromFile = await runProgram([...SOURCE.command, "run", file]);
-    const kernel = ["--kernel", `${FIXTURES}/off.img`];
-    const fromOptions = await runProgram([...SOURCE.command, "run", ...kernel, ...args.split(" ")]);
+    const flags = ["--kernel", `${FIXTURES}/${kernel}`, ...args.split(" ")];
+    const fromOptions = await runProgram([...SOURCE.command, "run", ...flags]);
     assertMatch(fromFile.stderr, says);
     assertMatch(fromOptions.stderr, says);
     assertEquals([fromFile.status, fromOptions.status], [2, 2]);

@@ -56,9 +56,11 @@ export const GUESTS: Readonly<Record<string, () => Assembler>> = {
       .label("end").eax(POWER_OFF).out(SLEEP_CONTROL),
 };
 
-/** Writes every guest into a folder. */
+/** Writes every guest into a folder, and `far.img`, a kernel that wants to be at 1792 MiB. */
 export function writeGuests(folder: string): void {
   for (const [name, guest] of Object.entries(GUESTS)) {
     Deno.writeFileSync(`${folder}/${name}`, guestKernel(guest()));
   }
+  const fields = { pref_address: 0x70000000, relocatable_kernel: 0 };
+  Deno.writeFileSync(`${folder}/far.img`, kernelImage({ fields }));
 }

@@ -53,8 +53,7 @@ async function compile(path: string): Promise<string | undefined> {
     stderr: "piped",
   }).output();
   if (success) return undefined;
-  const text = new TextDecoder().decode(stderr).trim().split("\n")[0];
-  return `cannot compile, set DENORT_BIN to its runtime: ${text}`;
+  return new TextDecoder().decode(stderr).trim();
 }
 
 /** How a program ended. */

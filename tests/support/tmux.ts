@@ -21,7 +21,7 @@ export class TmuxShell implements AsyncDisposable {
    * @param shell what runs in the pane
    */
   static async start(folder: string, shell = "sh"): Promise<TmuxShell> {
-    const tmux = new TmuxShell(`${folder}/tmux.sock`);
+    const tmux = new TmuxShell(`${folder}/${crypto.randomUUID()}.sock`);
     await tmux.#call(
       "-f",
       "/dev/null",
@@ -59,6 +59,11 @@ export class TmuxShell implements AsyncDisposable {
     return await this.#call("capture-pane", "-p");
   }
 
+  /** The same with the escape sequences of bold and colours. */
+  async attributes(): Promise<string> {
+    return await this.#call("capture-pane", "-p", "-e");
+  }
+
   /** Waits until the pane shows a text. */
   async shows(text: string | RegExp): Promise<string> {
     return await eventually(async () => {
@@ -74,7 +79,11 @@ export class TmuxShell implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const server = await this.property("#{pid}");
     await this.#call("kill-server");
+    // It goes on for a moment, in the test's folder.
+    const isGone = () => Deno.stat(`/proc/${server}`).then(() => undefined, () => true);
+    await eventually(isGone, () => "The tmux server does not end");
   }
 
   async #call(...args: readonly string[]): Promise<string> {
