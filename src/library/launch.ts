@@ -114,6 +114,7 @@ export async function launch(
 ): Promise<LaunchedMachine> {
   const { reader, writer } = openPipe();
   using _reader = reader;
+  using _writer = writer;
   const words = [...wordsOf(source), ...(options.options ?? [])];
   const child = spawn([...words, "--ready-fd", String(writer.number)], writer.number, options);
   writer.close();

@@ -81,6 +81,8 @@ Deno.test(
     });
     assertMatch(late.message, /not ready after 300 ms: slow/);
     assertMatch((await start({ program: ["/nowhere/vireo"] })).message, /start \/nowhere\/vireo/);
+    const nobodys = await start({ descriptors: [9999] });
+    assertMatch(nobodys.message, /Cannot hand descriptor 9999 on: .*EBADF/);
   },
 );
 

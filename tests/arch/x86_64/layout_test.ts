@@ -20,6 +20,17 @@ for (
   });
 }
 
+Deno.test("splitRam() begins where it is told, and refuses a place in the hole (row 1.7)", () => {
+  const base = 0x40000000;
+  assertEquals(layout.splitRam(512 * MIB, 52, base), [{ address: base, size: 512 * MIB }]);
+  assertEquals(layout.splitRam(4 * GIB, 52, base), [
+    { address: base, size: 2304 * MIB },
+    { address: 4 * GIB, size: 1792 * MIB },
+  ]);
+  assertThrows(() => layout.splitRam(MIB, 52, layout.HOLE_ADDRESS), VireoError, "below 3328 MiB");
+  assertThrows(() => layout.splitRam(MIB, 52, 5), VireoError, "multiple of 4 KiB");
+});
+
 for (const size of [0, -4096, 1.5, NaN, MIB - 4096, MIB + 1]) {
   Deno.test(`splitRam(${size}) is refused`, () => {
     assertThrows(() => layout.splitRam(size), VireoError, `Cannot make ${size} bytes`);
