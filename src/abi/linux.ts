@@ -47,6 +47,7 @@ export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECT = 0o40000;
 export const O_CLOEXEC = 0o2000000;
+export const O_NOFOLLOW = 0o400000;
 export const O_PATH = 0o10000000;
 
 /** Commands of `fcntl`. */

@@ -7,6 +7,11 @@
 import {
   AF_UNIX,
   ECONNREFUSED,
+  ENOENT,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_PATH,
+  S_IFSOCK,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -14,8 +19,9 @@ import {
 } from "../abi/linux.ts";
 import { SystemError, VireoError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
-import { Fd } from "./fd.ts";
-import { check, errno, socketCalls, streamCalls } from "./libc.ts";
+import { Fd, openPath } from "./fd.ts";
+import { fileStatus } from "./file.ts";
+import { check, cString, errno, socketCalls, streamCalls } from "./libc.ts";
 
 /** Most bytes of a socket's path: `sun_path` ends in NUL. */
 export const SOCKET_PATH_MAX: number = sizeof(SockaddrUn) - SockaddrUn.sun_path - 1;
@@ -31,12 +37,12 @@ export class UnixListener implements Disposable {
   readonly fd: Fd;
   readonly #path: string;
   /** Of its name: another program's may be in its place by the time it goes. */
-  readonly #inode: number | null;
+  readonly #identity: string | undefined;
 
   private constructor(fd: Fd, path: string) {
     this.fd = fd;
     this.#path = path;
-    this.#inode = Deno.lstatSync(path).ino;
+    this.#identity = whatIsThere(path)?.identity;
   }
 
   /**
@@ -47,7 +53,7 @@ export class UnixListener implements Disposable {
   static open(path: string): UnixListener {
     const context = `Cannot listen on "${path}"`;
     const address = unixAddress(path);
-    if (isStaleSocket(path)) Deno.removeSync(path);
+    if (isStaleSocket(path)) unlink(path);
     using fd = newSocket(context);
     const calls = socketCalls();
     // The name gets the mode that its socket has.
@@ -65,11 +71,7 @@ export class UnixListener implements Disposable {
   [Symbol.dispose](): void {
     if (this.fd.closed) return;
     this.fd.close();
-    try {
-      if (Deno.lstatSync(this.#path).ino === this.#inode) Deno.removeSync(this.#path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    if (whatIsThere(this.#path)?.identity === this.#identity) unlink(this.#path);
   }
 }
 
@@ -79,9 +81,9 @@ export class UnixListener implements Disposable {
  * @throws VireoError where something else has that name, or somebody listens there
  */
 export function isStaleSocket(path: string): boolean {
-  const there = statusOf(path);
+  const there = whatIsThere(path);
   if (there === undefined) return false;
-  if (!there.isSocket) {
+  if (there.type !== S_IFSOCK) {
     throw new VireoError("system", `"${path}" is there and no socket; remove it, or name another`);
   }
   using fd = newSocket(`Cannot look at "${path}"`);
@@ -124,11 +126,20 @@ function unixAddress(path: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-function statusOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+/** What has a name, links not followed; undefined for nothing. Deno's own calls ask for all permissions in /dev. */
+function whatIsThere(
+  path: string,
+): { readonly type: number; readonly identity: string } | undefined {
+  // bits: flags of open
+  const result = openPath(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (result === -ENOENT) return undefined;
+  using fd = new Fd(check("open", result, `Cannot look at "${path}"`));
+  const { type, device, inode } = fileStatus(fd.number);
+  return { type, identity: `${device} ${inode}` };
+}
+
+function unlink(path: string): void {
+  const name = cString(path);
+  const result = socketCalls().unlink(name);
+  check("unlink", result < 0 ? -(errno[0] ?? 0) : 0, `Cannot remove "${path}"`);
 }
