@@ -9,6 +9,7 @@ import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
 import { uart16550 } from "../../src/devices/uart16550.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { Board } from "../../src/vcpu/board.ts";
+import { CollectedWrites } from "../../src/vcpu/collected_writes.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
 import { type LoopEnd, runVcpu } from "../../src/vcpu/loop.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
@@ -56,6 +57,7 @@ export class LoopBench implements Disposable {
   readonly #special;
   readonly #board: Board;
   readonly #control: VcpuControl;
+  readonly #collected: CollectedWrites | undefined;
   /** What ends the loop, once a device has asked for it. */
   #end: LoopEnd | undefined;
   readonly #ended = () => this.#end;
@@ -78,6 +80,13 @@ export class LoopBench implements Disposable {
         throw new Error(`${device}: ${message}`);
       },
     });
+    this.#collected = this.#collectedBy(state);
+  }
+
+  #collectedBy(state: SharedState): CollectedWrites | undefined {
+    const ring = this.#guest.vcpu.coalesced;
+    const lock = state.lock(state.allocate(4, "collected writes"));
+    return ring === undefined ? undefined : new CollectedWrites(ring, lock, this.#board);
   }
 
   /** Nanoseconds of one run to its end. */
@@ -91,6 +100,7 @@ export class LoopBench implements Disposable {
       vcpu,
       board: this.#board,
       control: this.#control,
+      collected: this.#collected,
       ended: this.#ended,
     });
     const after = performance.now();
