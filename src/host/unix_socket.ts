@@ -6,6 +6,7 @@
 
 import {
   AF_UNIX,
+  EAGAIN,
   ECONNREFUSED,
   ENOENT,
   O_CLOEXEC,
@@ -91,10 +92,12 @@ export function isStaleSocket(path: string): boolean {
   const result = socketCalls().connect(fd.number, address, address.length);
   const error = result < 0 ? errno[0] ?? 0 : 0;
   if (error === ECONNREFUSED) return true;
+  if (error !== 0 && error !== EAGAIN) {
+    throw new SystemError("connect", error, `Cannot see who listens on "${path}"; name another`);
+  }
   throw new VireoError(
     "system",
     `Another program listens on "${path}"; stop that, or name another`,
-    error === 0 ? {} : { cause: new SystemError("connect", error) },
   );
 }
 
