@@ -19,6 +19,7 @@ import { openResources, type Resources } from "../machine/resources.ts";
 import { openBackends } from "../library/backends.ts";
 import { kernelLoader } from "../library/create_machine.ts";
 import type { BootTimer } from "./boot_timer.ts";
+import { LateTrim } from "./late_trim.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
@@ -123,6 +124,7 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
   if (ready?.closed === false) tellReady(ready);
+  using _trim = new LateTrim();
   using _watch = terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
     const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });
