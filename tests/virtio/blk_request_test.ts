@@ -174,6 +174,26 @@ Deno.test("BlkRequest.parse() puts the status into the last writable byte", () =
   assertEquals(parse({ type: 42, writable: 1 }).statusAddress, 0x8000);
 });
 
+Deno.test("BlkRequest.parse() takes a status at guest address 0, which is RAM like any other", () => {
+  const memory = GuestMemory.onBuffers([{ guestAddress: 0, buffer: new ArrayBuffer(MEMORY) }]);
+  const chain = new DescriptorChain(memory, 8);
+  chain.begin(0);
+  memory.writeU32(0x1000, VIRTIO_BLK_T_FLUSH);
+  chain.add(Float64Array.of(0x1000, 16), false);
+  chain.add(Float64Array.of(0, 1), true);
+  const request = new BlkRequest(memory);
+  request.parse(chain, LIMITS);
+  assertEquals([request.action, request.statusAddress], ["flush", 0]);
+});
+
+Deno.test("BlkRequest.parse() reads all 64 bits of the sector out of a header in pieces", () => {
+  const cuts = [3, 6, 7];
+  for (const sector of [2n ** 32n, 2n ** 63n]) {
+    assertEquals(outcome({ type: VIRTIO_BLK_T_IN, sector, writable: 513, cuts }), REFUSED);
+  }
+  assertEquals(outcome({ type: VIRTIO_BLK_T_IN, sector: 2, writable: 513, cuts })[2], 1024);
+});
+
 Deno.test("BlkRequest.parse() does not mind how the request is cut into buffers", () => {
   const random = new Random(7);
   for (let round = 0; round < 100; round++) {
@@ -241,6 +261,11 @@ Deno.test("BlkRequest.parse() refuses discards beyond the end, too long, and of 
   const huge = { ...LIMITS, size: 2 ** 50 };
   assertEquals(outcome({ type, data: range(SECTORS, 1), writable: 1 }), REFUSED);
   assertEquals(outcome({ type, data: range(1, SECTORS), writable: 1 }), REFUSED);
+  assertEquals(outcome({ type, data: range(1, SECTORS - 1), writable: 1 })[0], "discard");
+  assertEquals(
+    outcome({ type, data: range(0, MAX_DISCARD_SECTORS), writable: 1, limits: huge })[0],
+    "discard",
+  );
   assertEquals(outcome({ type, data: range(0, 0xffff_ffff), writable: 1 }), REFUSED);
   assertEquals(
     outcome({ type, data: range(0, MAX_DISCARD_SECTORS + 1), writable: 1, limits: huge }),
