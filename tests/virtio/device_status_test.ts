@@ -144,6 +144,22 @@ Deno.test("VirtioState.fail() interrupts after DRIVER_OK only (virtio 1.3 §2.1.
   assertEquals([rig.block.fail(), rig.driver.status, rig.block.interruptStatus], [true, 0x4f, 2]);
 });
 
+Deno.test("VirtioState.update() wakes who waits for the phase, when it has changed", async () => {
+  const { block, state } = new FrontRig();
+  const waited = (timeout: number) =>
+    Atomics.waitAsync(state.words, block.phaseIndex, PHASE.IDLE, timeout).value;
+  const quiet = waited(50);
+  block.update((registers) => {
+    registers.status = 1;
+  });
+  assertEquals(await quiet, "timed-out");
+  const woken = waited(60_000);
+  block.update((registers) => {
+    registers.phase = PHASE.ACTIVATE;
+  });
+  assertEquals(await woken, "ok");
+});
+
 Deno.test("Transport forgets interrupts that nobody acknowledged at a reset (virtio 1.3 §2.4)", () => {
   const rig = new FrontRig();
   rig.driver.initialize();

@@ -165,6 +165,8 @@ Deno.test("MmioFront changes the generation with the device's configuration (vir
   block.changeConfig(2, Uint8Array.of(0xee));
   assert(driver.read(VIRTIO_MMIO_CONFIG_GENERATION) !== before);
   assertEquals(driver.read(VIRTIO_MMIO_CONFIG), 0x04ee_0201);
+  block.changeConfig(1, Uint8Array.of(0xaa, 0xbb, 0xcc));
+  assertEquals(driver.read(VIRTIO_MMIO_CONFIG) >>> 0, 0xccbb_aa01);
 });
 
 Deno.test("MmioFront keeps interrupt causes until they are acknowledged (virtio 1.3 §4.2.2)", () => {

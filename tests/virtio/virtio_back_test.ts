@@ -438,6 +438,13 @@ Deno.test("VirtioBack.reset() makes everything as after power-on", requirement("
   assertEquals(bench.driver.status, 0xf);
 });
 
+Deno.test("VirtioBack.reset() leaves a device alone that no driver has", requirement("ffi"), () => {
+  const { bench, device } = open();
+  using _ = bench;
+  bench.back.reset();
+  assertEquals([device.events, bench.driver.status], [[], 0]);
+});
+
 Deno.test("VirtioBack.close() drains and lets go of its events", requirement("ffi"), () => {
   const { bench, device } = open();
   bench.initialize();
