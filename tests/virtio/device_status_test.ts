@@ -146,6 +146,8 @@ Deno.test("VirtioState.fail() interrupts after DRIVER_OK only (virtio 1.3 §2.1.
 
 Deno.test("VirtioState.update() wakes who waits for the phase, when it has changed", async () => {
   const { block, state } = new FrontRig();
+  // Atomics.waitAsync alone does not keep Deno from ending.
+  const alive = setInterval(() => {}, 1000);
   const waited = (timeout: number) =>
     Atomics.waitAsync(state.words, block.phaseIndex, PHASE.IDLE, timeout).value;
   const quiet = waited(50);
@@ -158,6 +160,7 @@ Deno.test("VirtioState.update() wakes who waits for the phase, when it has chang
     registers.phase = PHASE.ACTIVATE;
   });
   assertEquals(await woken, "ok");
+  clearInterval(alive);
 });
 
 Deno.test("Transport forgets interrupts that nobody acknowledged at a reset (virtio 1.3 §2.4)", () => {
