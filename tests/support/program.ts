@@ -74,7 +74,7 @@ export interface StartOptions {
 }
 
 /** Longest that any of these programs may take, in ms; it is killed then. */
-const BOUND = 120_000;
+const BOUND = 240_000;
 
 /** Runs a command to its end. */
 export async function runProgram(
