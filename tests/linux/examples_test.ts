@@ -8,10 +8,10 @@ const NEEDS = linuxRequirement();
 const EXAMPLES = new URL("../../examples/", import.meta.url);
 const TOML = '[cpu]\ncount = 2\n[memory]\nsize = "128M"\n';
 
-Deno.test("examples/boot_test.ts waits for the prompt, types and checks", NEEDS, async () => {
+Deno.test("examples/expect_boot.ts waits for the prompt, types and checks", NEEDS, async () => {
   using machine = await RunMachine.make({ toml: TOML, script: "PS1='guest # ' sh -i 2>&1" });
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", new URL("boot_test.ts", EXAMPLES).pathname],
+    args: ["test", "-A", "--no-check", new URL("expect_boot.ts", EXAMPLES).pathname],
     env: { VM: `${machine.folder}/vm.toml`, NO_COLOR: "1" },
     stdin: "null",
   }).output();

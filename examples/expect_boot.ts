@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- it prints, as programs do
 
 /**
- * Boots Linux, waits for its prompt, types, and looks at the answer: `VM=vm.toml deno test -A examples/boot_test.ts`. The machine's
+ * Boots Linux, waits for its prompt, types, and looks at the answer: `VM=vm.toml deno test -A examples/expect_boot.ts`. The machine's
  * console is on stdio, and its shell's prompt ends in `# `.
  */
 
