@@ -5,8 +5,7 @@
  */
 
 import { AcpiPm } from "./acpi_pm.ts";
-import { DebugExit } from "./debug_exit.ts";
-import { DebugYield } from "./debug_yield.ts";
+import { DebugPort } from "./debug_port.ts";
 import type { FrontFactory } from "./front.ts";
 import { I8042 } from "./i8042.ts";
 import { MarkerPort } from "./marker_port.ts";
@@ -17,8 +16,8 @@ import { Uart16550 } from "./uart16550.ts";
 /** Fronts by the descriptor's kind. */
 export const FRONTS: Readonly<Record<string, FrontFactory>> = {
   "acpi-pm": (descriptor, context) => new AcpiPm(descriptor, context),
-  "debug-exit": (descriptor, context) => new DebugExit(descriptor, context),
-  "debug-yield": (descriptor, context) => new DebugYield(descriptor, context),
+  "debug-exit": (_descriptor, context) => new DebugPort(context, "debug-exit"),
+  "debug-yield": (_descriptor, context) => new DebugPort(context, "yield"),
   "i8042": (descriptor, context) => new I8042(descriptor, context),
   "marker-port": (descriptor, context) => new MarkerPort(descriptor, context),
   "pvpanic": (descriptor, context) => new Pvpanic(descriptor, context),

@@ -26,7 +26,7 @@ import type {
   ScratchDiskConfig,
 } from "../config/machine_config.ts";
 import { acpiPm } from "../devices/acpi_pm.ts";
-import { debugExit } from "../devices/debug_exit.ts";
+import { debugExit } from "../devices/debug_port.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { i8042 } from "../devices/i8042.ts";
 import { markerPort } from "../devices/marker_port.ts";

@@ -7,7 +7,7 @@ import { place } from "../../src/arch/x86_64/placement.ts";
 import { bootGdt, linux64Entry } from "../../src/arch/x86_64/registers.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import type { MachineConfig } from "../../src/config/machine_config.ts";
-import { debugYield } from "../../src/devices/debug_yield.ts";
+import { debugYield } from "../../src/devices/debug_port.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
