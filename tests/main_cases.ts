@@ -37,6 +37,12 @@ export const WITHOUT_KVM: readonly Case[] = [
   { args: "run --help", status: 0, stdout: /^Runs a machine.*--console stdio.*128\+n/s },
   { args: "check --help", status: 0, stdout: /^Checks a machine.*--schema.*memory\.size/s },
   { args: "doctor --help", status: 0, stdout: /^Says whether.*--json/s },
+  { args: "kernel --help", status: 0, stdout: /^Takes the uncompressed kernel/ },
+  {
+    args: "kernel unpack <text.img <none",
+    status: 2,
+    stderr: /^vireo: .*<text\.img.*\n$/,
+  },
   { args: "completion --help", status: 0, stdout: /^Prints what makes a shell complete/ },
   { args: "completion bash", status: 0, stdout: /complete -F _vireo vireo\n$/ },
   { args: "completion zsh", status: 0, stdout: /^#compdef vireo\n/ },
@@ -183,7 +189,7 @@ export const WITH_KVM: readonly Case[] = [
     stderr: "web: The guest's kernel panicked (vCPU 0)\n",
   },
   {
-    args: `run --kernel <spin.img ${TINY} --timeout 300ms`,
+    args: `run --kernel <spin.img ${TINY} --timeout 3s`,
     status: 5,
     stdout: "Ready\n",
     stderr: "vireo: No end within --timeout\n",
