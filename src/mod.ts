@@ -105,3 +105,7 @@ export type { KvmIoctlName } from "./abi/kvm.ts";
 export { Mapping } from "./host/mapping.ts";
 export type { AnonymousOptions } from "./host/mapping.ts";
 export { Fd } from "./host/fd.ts";
+export type { CollectedRange } from "./devices/device_plan.ts";
+export type { CoalescedZone } from "./kvm/vm.ts";
+export { CoalescedRing } from "./kvm/coalesced_ring.ts";
+export type { CoalescedSink } from "./kvm/coalesced_ring.ts";

@@ -35,6 +35,8 @@ export class CoalescedRing {
   readonly #words: Uint32Array;
 
   /**
+   * A ring where KVM has put it.
+   *
    * @param pages kvm_run and what lies behind it
    * @param offset of the ring in them: pages by the capability `COALESCED_MMIO`, in bytes
    */

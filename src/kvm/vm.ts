@@ -39,6 +39,7 @@ import { Vcpu } from "./vcpu.ts";
 
 /** A range whose writes are collected. */
 export interface CoalescedZone {
+  /** Guest physical address, or port. */
   readonly address: number;
   /** Bytes. */
   readonly size: number;
