@@ -51,12 +51,17 @@ const KVM_KINDS: readonly ErrorKind[] = ["open", "compat", "platform"];
 
 /** An error in words; one that nobody foresaw with where it happened. */
 export function explain(error: unknown): string {
+  // What went wrong first, then what went wrong when all was closed after it.
+  if (error instanceof SuppressedError) {
+    return `${explain(error.suppressed)}\nAnd at the close: ${explain(error.error)}`;
+  }
   if (error instanceof VireoError || !(error instanceof Error)) return errorText(error);
   return error.stack ?? error.message;
 }
 
 /** The status that an error stands for. */
 export function statusOfError(error: unknown): number {
+  if (error instanceof SuppressedError) return statusOfError(error.suppressed);
   if (error instanceof ConfigError) return EXIT.usage;
   if (!(error instanceof VireoError)) return EXIT.internal;
   if (USAGE_KINDS.includes(error.kind)) return EXIT.usage;

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
 import { requireFit } from "../../src/cli/boot.ts";
-import { statusOfError } from "../../src/cli/exit_status.ts";
+import { explain, statusOfError } from "../../src/cli/exit_status.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 
@@ -70,4 +70,13 @@ Deno.test("statusOfError() tells what the user can mend from what is our own fau
   assertEquals(status("load_memory"), 2);
   assertEquals(status("internal"), 1);
   assertEquals(statusOfError(new TypeError("x")), 1);
+});
+
+Deno.test("explain() tells what went wrong first, though the close after it fails too", () => {
+  const first = new VireoError("open", "Cannot open KVM");
+  const both = new SuppressedError(new VireoError("internal", "Cannot stop vCPU 0"), first);
+  assertEquals(explain(both), "Cannot open KVM\nAnd at the close: Cannot stop vCPU 0");
+  assertEquals(statusOfError(both), 3);
+  assertMatch(explain(new TypeError("unforeseen")), /^TypeError: unforeseen\n +at /);
+  assertEquals(explain("text"), "text");
 });
