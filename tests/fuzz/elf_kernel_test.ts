@@ -36,14 +36,13 @@ function hostileSegment(random: Random): ElfSegmentPlan {
 }
 
 function hostileKernel(random: Random): Uint8Array<ArrayBuffer> {
-  const segments = Array.from({ length: random.below(6) }, () => hostileSegment(random));
-  const notes = pvhNotes(random.chance(0.5) ? 0x1000200 : random.hostile32());
-  for (let i = random.below(3); i > 0; i--) notes[random.below(notes.length)] = random.u32();
-  const file = elfImage({
-    segments: random.chance(0.3) ? SEGMENTS : [...SEGMENTS.slice(2), ...segments],
-    notes,
-    entry: hostile64(random, 0x1000100),
-  });
+  const others = Array.from({ length: random.below(4) }, () => hostileSegment(random));
+  const segments = random.chance(0.3) ? SEGMENTS : [...SEGMENTS.slice(2), ...others];
+  const start = Number(segments[random.below(segments.length)]?.address ?? 0) + random.below(64);
+  const notes = pvhNotes(random.chance(0.7) ? start % 2 ** 32 : random.hostile32());
+  if (random.chance(0.3)) notes[random.below(notes.length)] = random.u32();
+  const entry = random.chance(0.7) ? start : hostile64(random, start);
+  const file = elfImage({ segments, notes, entry: BigInt.asUintN(64, BigInt(entry)) });
   if (random.chance(0.2)) file[random.below(sizeof(elf.Elf64_Ehdr))] = random.u32();
   return random.chance(0.1) ? file.slice(0, random.below(file.length + 1)) : file;
 }
@@ -65,12 +64,13 @@ Deno.test("planLinux() stays within RAM whatever an ELF kernel says, or refuses 
   let accepted = 0;
   fuzz((random) => {
     const bytes = hostileKernel(random);
-    const ramEnd = PAGE * random.between(256, 64 * MIB / PAGE);
+    const least = random.chance(0.7) ? 32 * MIB : MIB;
+    const ramEnd = PAGE * random.between(least / PAGE, 64 * MIB / PAGE);
     try {
       const plan = planLinux(parseKernel(new MemoryFile("vmlinux", bytes)), {
         ram: splitRam(ramEnd),
         commandLine: "x".repeat(random.below(2200)),
-        initrdSize: random.below(48 * MIB),
+        initrdSize: random.chance(0.5) ? 0 : random.below(48 * MIB),
         entry: random.pick(["auto", "linux64", "pvh"]),
       });
       checkPlan(plan, ramEnd);
