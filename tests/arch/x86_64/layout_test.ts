@@ -93,7 +93,7 @@ Deno.test("devices get GSIs that no legacy device has", () => {
 
 Deno.test("README's memory map is the layout's", () => {
   const readme = Deno.readTextFileSync(new URL("../../../README.md", import.meta.url));
-  const map = readme.slice(readme.indexOf("### Memory map"), readme.indexOf("### Isolates"));
+  const map = readme.slice(readme.indexOf("## Memory map"), readme.indexOf("## Threat table"));
   const told = [...map.matchAll(/`(0x[0-9a-f]+)`/g)].map(([, address]) => Number(address));
   assertEquals(told, [
     0,
