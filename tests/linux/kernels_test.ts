@@ -6,8 +6,9 @@ import { type CpioEntry, writeCpio } from "../../src/boot/cpio.ts";
 import type { EntryChoice } from "../../src/boot/linux_loader.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import { linuxLoader } from "../../src/machine/linux.ts";
-import { askGuest, linuxRequirement, textOf } from "../support/linux_guest.ts";
-import { type DebianKernel, testKernel } from "../support/linux_kernels.ts";
+import { askGuest, type GuestPlan, linuxRequirement, textOf } from "../support/linux_guest.ts";
+import { DEBIAN_KERNELS, type DebianKernel, testKernel } from "../support/linux_kernels.ts";
+import { progress } from "../support/progress.ts";
 
 /** A boot: the file as it comes, or unpacked and entered by one of its entries. */
 type Form = "bzImage" | "64-bit ELF" | "PVH ELF";
@@ -20,37 +21,47 @@ const ENTRIES = {
 
 const ALL = [1, 2, 4];
 const DISK_SIZE = 2 ** 26;
-const BOOTS: readonly (readonly [DebianKernel, Form, readonly number[]])[] = [
-  ["6.1 cloud", "bzImage", ALL],
-  ["6.1 cloud", "64-bit ELF", ALL],
-  ["6.1 cloud", "PVH ELF", ALL],
-  ["6.1 generic", "bzImage", ALL],
-  ["6.1 generic", "64-bit ELF", [2]],
-  ["6.1 generic", "PVH ELF", [4]],
-  ["6.12 cloud", "bzImage", ALL],
-  ["6.12 cloud", "64-bit ELF", [2]],
-  ["6.12 cloud", "PVH ELF", [4]],
-];
+const KERNELS = Object.keys(DEBIAN_KERNELS) as DebianKernel[];
+const FORMS = Object.keys(ENTRIES) as Form[];
+const BOOTS = KERNELS.flatMap((kernel) =>
+  FORMS.flatMap((form) => ALL.map((cpus) => [kernel, form, cpus] as const))
+);
 
-for (const [kernel, form, counts] of BOOTS) {
-  for (const cpus of counts) {
-    Deno.test(
-      `Debian's ${kernel} kernel boots as a ${form} with ${cpus} vCPUs (row 3.24)`,
-      linuxRequirement(kernel),
-      async () => {
-        const files = await testKernel(kernel);
-        const image = form === "bzImage" ? files.kernel : files.vmlinux;
-        const output = await askGuest({
-          kernel: { kernel: image, initrd: files.initrd, entry: ENTRIES[form] },
-          command:
-            "uname -r; nproc; cat /sys/block/vda/size; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
-          config: { cpus, disks: [{ size: DISK_SIZE }] },
-        });
-        const [release = "", ...rest] = output.trimEnd().split("\n");
-        assert(release.startsWith(`${kernel.split(" ")[0]}.`), release);
-        assertEquals(rest, [`${cpus}`, `${DISK_SIZE / 512}`, "1"]);
-      },
-    );
+for (const [kernel, form, cpus] of BOOTS) {
+  Deno.test(
+    `Debian's ${kernel} kernel boots as a ${form} with ${cpus} vCPUs (row 3.24)`,
+    linuxRequirement(kernel),
+    async () => {
+      const files = await testKernel(kernel);
+      const image = form === "bzImage" ? files.kernel : files.vmlinux;
+      const output = await ask({
+        kernel: { kernel: image, initrd: files.initrd, entry: ENTRIES[form] },
+        command:
+          "uname -r; nproc; cat /sys/block/vda/size; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
+        config: { cpus, disks: [{ size: DISK_SIZE }] },
+      });
+      const [release = "", ...rest] = output.trimEnd().split("\n");
+      assert(release.startsWith(`${kernel.split(" ")[0]}.`), release);
+      assertEquals(rest, [`${cpus}`, `${DISK_SIZE / 512}`, "1"]);
+    },
+  );
+}
+
+/**
+ * Flags that no processor can hold: bits from 22 up are zero. Under QEMU's emulation Linux 6.12 on several vCPUs finds them now and
+ * then while it patches its own code, and panics. Such a run says nothing about the machine.
+ */
+const IMPOSSIBLE_FLAGS = /EFLAGS: (?!00[0-3])[0-9a-f]{8}/;
+const TRIES = 3;
+
+async function ask(plan: GuestPlan): Promise<string> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await askGuest(plan);
+    } catch (error) {
+      if (tries === TRIES || !IMPOSSIBLE_FLAGS.test(String(error))) throw error;
+      progress("The guest found flags that no processor has; it is started again");
+    }
   }
 }
 
@@ -64,9 +75,8 @@ mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 {
   echo "cpus: $(nproc)"
-  grep -E 'timer|ttyS0' /proc/interrupts
   # The port's interrupt is asked for while it is open.
-  grep -E 'ttyS0' /proc/interrupts
+  grep ttyS0 /proc/interrupts
 } > /dev/ttyS0
 reboot -f
 `),
@@ -88,10 +98,6 @@ for (const cpus of ALL) {
       assertEquals([outcome.reason, outcome.cause], ["reboot", "reset"], log);
       assertMatch(log, /Intel MultiProcessor Specification v1\.4/);
       assertMatch(log, /MPTABLE: OEM ID: VIREO/);
-      assertMatch(
-        log,
-        new RegExp(`^Processors: ${cpus}\\r?$|MPTABLE: .*|Processors: ${cpus}`, "m"),
-      );
       assertMatch(log, new RegExp(`^cpus: ${cpus}\\r?$`, "m"));
       assertMatch(log, /4: .*IO-APIC +4-edge +ttyS0/);
     },
