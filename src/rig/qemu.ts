@@ -5,6 +5,7 @@
  */
 
 import { errorText, VireoError } from "../base/errors.ts";
+import { hostTscKhz } from "../kvm/host_tsc.ts";
 import type { RigBase } from "./base.ts";
 import { type Mount, mountTag } from "./init.ts";
 
@@ -35,7 +36,7 @@ const MACHINE = [
 ];
 
 /** On a busy host QEMU's timer may be too late for the kernel's check of it, which then panics: no_timer_check. */
-const KERNEL_COMMAND_LINE = "console=ttyS0 reboot=t panic=-1 loglevel=5 nokaslr mitigations=off " +
+const COMMAND_LINE = "console=ttyS0 reboot=t panic=-1 loglevel=5 nokaslr mitigations=off " +
   "tsc=reliable no_timer_check";
 
 /** Lines of the console that an error shows: this many at its end, more where a kernel's last words begin before them. */
@@ -118,12 +119,22 @@ export function lastWords(console: string): string {
   return lines.slice(Math.max(0, panic < 0 ? end : Math.min(panic, end))).join("\n");
 }
 
+/**
+ * L1's command line. Its TSC is the host's: told how fast that is, L1 does not measure it against QEMU's timers, by which its clock
+ * would be wrong on a busy host.
+ *
+ * @param tscKhz the host's, in kHz, where it is known
+ */
+export function kernelCommandLine(tscKhz: number | undefined): string {
+  return tscKhz === undefined ? COMMAND_LINE : `${COMMAND_LINE} tsc_early_khz=${tscKhz}`;
+}
+
 function qemuArguments(options: QemuOptions): string[] {
   return [
     ...MACHINE,
     ...["-smp", `${options.cpus}`, "-m", options.memory],
     ...["-kernel", options.base.kernel, "-initrd", options.base.initramfs],
-    ...["-append", KERNEL_COMMAND_LINE],
+    ...["-append", kernelCommandLine(hostTscKhz())],
     ...["-serial", `file:${options.console}`],
     ...["-monitor", `unix:${escapeOption(options.monitor)},server=on,wait=off`],
     ...["-chardev", `socket,id=agent,path=${escapeOption(options.socket)}`],

@@ -2,6 +2,7 @@ import { assertEquals, assertGreater, assertInstanceOf, assertThrows } from "@st
 import { EACCES, EBUSY, EINTR, EINVAL, ENODEV, ENOENT, EPERM } from "../../src/abi/linux.ts";
 import { SystemError, VireoError } from "../../src/base/errors.ts";
 import { REQUIRED_CAPABILITIES } from "../../src/kvm/capabilities.ts";
+import { hostTscKhz } from "../../src/kvm/host_tsc.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import { FakeKvm, type FakeKvmOptions } from "../support/fake_kvm.ts";
 import { libcRequirement } from "../support/libc.ts";
@@ -155,4 +156,11 @@ Deno.test("Kvm of this host is compatible and lists CPUID and MSRs", real, () =>
   assertGreater(kvm.msrIndexList().length, 10);
   assertGreater(kvm.physicalAddressBits(), 31);
   assertEquals(kvm.capabilities().get("USER_MEMORY"), 1);
+});
+
+Deno.test("hostTscKhz() is what a vCPU of this host has", real, () => {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  using vcpu = vm.createVcpu(0);
+  assertEquals(hostTscKhz() ?? 0, vcpu.tscKhz());
 });

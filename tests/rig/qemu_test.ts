@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { lastWords } from "../../src/rig/qemu.ts";
+import { kernelCommandLine, lastWords } from "../../src/rig/qemu.ts";
 
 function lines(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
@@ -19,5 +19,12 @@ Deno.test("the last words of a console begin with the kernel's panic, however lo
   assertEquals(
     lastWords([...lines(0, 300), ...short].join("\n")),
     [...lines(264, 300), ...short].join("\n"),
+  );
+});
+
+Deno.test("the rig's kernel is told how fast the TSC counts, where that is known", () => {
+  assertEquals(
+    kernelCommandLine(2_300_000),
+    `${kernelCommandLine(undefined)} tsc_early_khz=2300000`,
   );
 });
