@@ -55,9 +55,10 @@ export class HaltWatch implements Disposable {
     return (await Promise.all(answers)).every((answer) => answer);
   }
 
-  /** Asks no more. */
+  /** Asks no more, and waits for no answer: the vCPUs may have stopped before they gave one. */
   [Symbol.dispose](): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    for (const { control } of this.#vcpus) control.reply(control.question, false);
   }
 }

@@ -185,7 +185,7 @@ export class VcpuControl {
     return Atomics.load(this.#words, this.#base + Block.question / 4);
   }
 
-  /** Answers a question, once: whether the vCPU has halted for good. */
+  /** Answers a question: whether the vCPU has halted for good. An owner that waits no longer answers false itself. */
   reply(question: number, halted: boolean): void {
     const index = this.#base + Block.answer / 4;
     Atomics.store(this.#words, index, question * 2 + (halted ? 1 : 0));

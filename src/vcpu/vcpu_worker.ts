@@ -47,7 +47,7 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   control.announce(thread);
   const vcpu = Vcpu.borrow(start.vcpu);
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
-  const requests = new Requests(start.vcpu.id, control, marks);
+  const requests = new Requests(vcpu, control, marks);
   const board = new Board(state, start.table, control, requests);
   const collected = vcpu.coalesced === undefined
     ? undefined
@@ -64,10 +64,10 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
 class Requests implements BoardOwner {
   end_: LoopEnd | undefined;
   readonly #marks: BootMarks | undefined;
-  readonly #vcpu: number;
+  readonly #vcpu: Vcpu;
   readonly #control: VcpuControl;
 
-  constructor(vcpu: number, control: VcpuControl, marks: BootMarks | undefined) {
+  constructor(vcpu: Vcpu, control: VcpuControl, marks: BootMarks | undefined) {
     this.#vcpu = vcpu;
     this.#control = control;
     this.#marks = marks;
@@ -78,10 +78,11 @@ class Requests implements BoardOwner {
     else this.end_ ??= { cause: request, detail, text: "" };
   }
 
-  /** The owner pauses all vCPUs; this one runs no instruction more until then. */
+  /** The owner pauses all vCPUs; this one runs no instruction more until then, also where the kick comes after the request. */
   #yield(detail: number): void {
-    post({ type: "yielded", vcpu: this.#vcpu, detail });
+    post({ type: "yielded", vcpu: this.#vcpu.id, detail });
     this.#control.waitForPause();
+    this.#vcpu.exit.immediateExit = true;
   }
 
   mark(code: number): void {

@@ -71,7 +71,7 @@ Deno.test(
     assertEquals(await threadsLeft("vcpu_"), []);
     assertEquals(await threadsLeft("io_"), []);
     const after = await holdings();
-    assertEquals(after.kvmMappings, 0);
+    assertEquals(after.kvmMappings, before.kvmMappings);
     const expected = open + RESTARTS * WORKERS * perWorker;
     const lost = await descriptors(expected) - expected;
     assert(lost < RESTARTS / 4, `${lost} more descriptors are open`);
