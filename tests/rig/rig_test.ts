@@ -3,12 +3,12 @@ import { fromFileUrl } from "@std/path";
 import { VireoError } from "../../src/base/errors.ts";
 import { Rig } from "../../src/rig/rig.ts";
 import { say } from "../support/progress.ts";
-import { requirement } from "../support/require.ts";
+import { libcRequirement } from "../support/libc.ts";
 import { Capture, randomBytes, streamOf } from "./local_agent.ts";
 
 const PROJECT = fromFileUrl(new URL("../../", import.meta.url)).replace(/\/$/, "");
 
-const gate = requirement("qemu", "xz");
+const gate = libcRequirement("qemu", "xz");
 
 /** What a script in the rig prints. */
 async function printed(rig: Rig, script: string): Promise<string> {

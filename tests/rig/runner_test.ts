@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Runner } from "../../src/rig/runner.ts";
-import { requirement } from "../support/require.ts";
+import { libcRequirement } from "../support/libc.ts";
 import { Capture, LocalAgent, randomBytes, streamOf } from "./local_agent.ts";
 
-const gate = requirement();
+const gate = libcRequirement();
 
 /** Runs a shell script through the agent on this machine. */
 async function shell(script: string, more: Parameters<Capture["options"]>[0] = {}) {
