@@ -143,8 +143,10 @@ else
   read -r release < /proc/sys/kernel/osrelease
   [ -z "$timer" ] || ${mark(MARK.command)}
   echo ready >&3
-  echo "Linux $release$greeting" > /dev/hvc0
-  setsid -c sh -l < /dev/hvc0 > /dev/hvc0 2>&1 3>&-
+  # Open from now on: what was typed ahead would be lost with a close.
+  exec 4<> /dev/hvc0
+  echo "Linux $release$greeting" >&4
+  setsid -c sh -l <&4 >&4 2>&4 3>&- 4>&-
 fi
 power_off
 `;
