@@ -39,7 +39,7 @@ for (const [kernel, form, cpus] of BOOTS) {
         command:
           "uname -r; nproc; cat /sys/block/vda/size; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
         config: { cpus, disks: [{ size: DISK_SIZE }] },
-      });
+      }, kernel.startsWith("6.12") && cpus > 1);
       const [release = "", ...rest] = output.trimEnd().split("\n");
       assert(release.startsWith(`${kernel.split(" ")[0]}.`), release);
       assertEquals(rest, [`${cpus}`, `${DISK_SIZE / 512}`, "1"]);
@@ -48,19 +48,32 @@ for (const [kernel, form, cpus] of BOOTS) {
 }
 
 /**
- * Flags that no processor can hold: bits from 22 up are zero. Under QEMU's emulation Linux 6.12 on several vCPUs finds them now and
- * then while it patches its own code, and panics. Such a run says nothing about the machine.
+ * Under QEMU's emulation Linux 6.12 on several vCPUs goes wrong now and then while it patches its own code: it stops, or panics with
+ * flags that no processor can hold, bits from 22 up being zero. Such a run says nothing about the machine, and there alone, and for
+ * these guests alone, another is made of it.
  */
-const IMPOSSIBLE_FLAGS = /EFLAGS: (?!00[0-3])[0-9a-f]{8}/;
-const TRIES = 3;
+const EMULATION = /EFLAGS: (?!00[0-3])[0-9a-f]{8}|did not end within/;
+const TRIES = 5;
+const EMULATED_BOUND = 90_000;
+/** QEMU's name for the machine in which the rig's KVM runs. */
+const IN_RIG = isEmulated();
 
-async function ask(plan: GuestPlan): Promise<string> {
+function isEmulated(): boolean {
+  try {
+    return Deno.readTextFileSync("/sys/class/dmi/id/sys_vendor").trim() === "QEMU";
+  } catch {
+    return false;
+  }
+}
+
+async function ask(plan: GuestPlan, mayGoWrong: boolean): Promise<string> {
+  if (!IN_RIG || !mayGoWrong) return await askGuest(plan);
   for (let tries = 1;; tries++) {
     try {
-      return await askGuest(plan);
+      return await askGuest({ ...plan, bound: EMULATED_BOUND });
     } catch (error) {
-      if (tries === TRIES || !IMPOSSIBLE_FLAGS.test(String(error))) throw error;
-      progress("The guest found flags that no processor has; it is started again");
+      if (tries === TRIES || !EMULATION.test(String(error))) throw error;
+      progress("The guest stopped, or found flags that no processor has; it is started again");
     }
   }
 }
