@@ -23,7 +23,10 @@ self.onmessage = ({ data }: MessageEvent<RaceStart>) => {
   const stop = new Int32Array(data.stop);
   while (Atomics.load(stop, 0) === 0) {
     for (let round = 0; round < 1000; round++) {
-      for (const content of data.contents) words.set(content);
+      // A processor writes a word as one; `set` may write its bytes apart.
+      for (const content of data.contents) {
+        for (let i = 0; i < content.length; i++) Atomics.store(words, i, content[i] ?? 0);
+      }
     }
   }
   Atomics.store(stop, 0, 2);
