@@ -58,7 +58,9 @@ for (const bad of BAD) {
           seen.good++;
           for (let i = 0; i < chain.count; i++) {
             const [address, length] = [chain.address(i), chain.length(i)];
-            if (address !== 0x1000 || length !== 16) wrong.add(`${address}+${length}`);
+            // Bytes of both may be mixed: V8 reads a word byte by byte as long as the code is cold.
+            const isRam = mapped.memory.containsRange(Float64Array.of(address, length));
+            if (!isRam) wrong.add(`${address}+${length}`);
           }
           queue.pushUsed(chain.head, 0);
         } else seen.refused++;
