@@ -11,7 +11,7 @@ import { BootTimer } from "./boot_timer.ts";
 import { BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootHelp, type BootOptions, parseBootOptions } from "./boot_options.ts";
 import type { BootEnd } from "./boot_session.ts";
-import { EXIT, explain, SIGNALS, statusOfError } from "./exit_status.ts";
+import { EXIT, explain, statusOfError, statusOfMachine } from "./exit_status.ts";
 import { printHelp, ProgressLine, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";
 
@@ -124,20 +124,7 @@ function sentenceOf(end: BootEnd, options: BootOptions): string | undefined {
 
 /** The exit status for an end. With a command everything but its own end, and a signal, is 125. */
 export function statusOfEnd(end: BootEnd, options: Pick<BootOptions, "exec">): number {
-  if (end.kind === "signal") return EXIT.signal + SIGNALS[end.signal];
   if (end.kind === "command") return end.status;
-  if (options.exec !== undefined) return EXIT.notTheCommand;
-  switch (end.kind) {
-    case "powered-off":
-    case "quit":
-      return EXIT.ok;
-    case "reboot":
-      return EXIT.reboot;
-    case "crashed":
-      return EXIT.crashed;
-    case "timeout":
-      return EXIT.timeout;
-    default:
-      throw end satisfies never;
-  }
+  if (end.kind !== "signal" && options.exec !== undefined) return EXIT.notTheCommand;
+  return statusOfMachine(end);
 }

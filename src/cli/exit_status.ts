@@ -46,6 +46,31 @@ export const EXIT_ROWS: readonly { readonly left: string; readonly right: string
 /** Numbers of the signals that end us in order. */
 export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
 
+/** How a guest or its run ended, as far as the status goes. */
+type MachineEnd =
+  | { readonly kind: "powered-off" | "reboot" | "quit" | "timeout" }
+  | { readonly kind: "crashed"; readonly text: string }
+  | { readonly kind: "signal"; readonly signal: keyof typeof SIGNALS };
+
+/** The status that a machine's end stands for. */
+export function statusOfMachine(end: MachineEnd): number {
+  switch (end.kind) {
+    case "powered-off":
+    case "quit":
+      return EXIT.ok;
+    case "reboot":
+      return EXIT.reboot;
+    case "crashed":
+      return EXIT.crashed;
+    case "timeout":
+      return EXIT.timeout;
+    case "signal":
+      return EXIT.signal + SIGNALS[end.signal];
+    default:
+      throw end satisfies never;
+  }
+}
+
 const USAGE_KINDS: readonly ErrorKind[] = ["config", "range", "environment", "load_memory"];
 const KVM_KINDS: readonly ErrorKind[] = ["open", "compat", "platform"];
 

@@ -12,7 +12,7 @@ import { isOpen } from "../host/fd.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
-import { EXIT, explain, SIGNALS, statusOfError } from "./exit_status.ts";
+import { EXIT, explain, statusOfError, statusOfMachine } from "./exit_status.ts";
 import {
   BOOT_TIMER,
   MACHINE_OPTIONS,
@@ -26,7 +26,6 @@ import {
   parseOptions,
 } from "../config/options.ts";
 import { RunLog } from "./run_log.ts";
-import type { RunEnd } from "./run_session.ts";
 import { printHelp, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";
 
@@ -116,13 +115,13 @@ async function runMachine(
   },
 ): Promise<number> {
   using log = new RunLog(description);
-  using stop = new StopRequest((reason) => Deno.exit(statusOfRun(reason)));
+  using stop = new StopRequest((reason) => Deno.exit(statusOfMachine(reason)));
   if (timeout !== undefined) stop.startTimeout(timeout);
   if (warning !== undefined) log.warn(warning);
   const { runSession, sentenceOf } = await import("./run_session.ts");
   try {
     const end = await runSession({ description, log, stop, timer, readyFd });
-    const status = statusOfRun(end);
+    const status = statusOfMachine(end);
     if (status === EXIT.ok) log.info(sentenceOf(end));
     else log.error(sentenceOf(end));
     return status;
@@ -139,25 +138,6 @@ function parseReadyFd(text: string): number {
     "--ready-fd",
     `"${text}" is no descriptor above 2 that this process was started with`,
   );
-}
-
-/** The exit status for an end. */
-export function statusOfRun(end: RunEnd): number {
-  switch (end.kind) {
-    case "powered-off":
-    case "quit":
-      return EXIT.ok;
-    case "reboot":
-      return EXIT.reboot;
-    case "crashed":
-      return EXIT.crashed;
-    case "timeout":
-      return EXIT.timeout;
-    case "signal":
-      return EXIT.signal + SIGNALS[end.signal];
-    default:
-      throw end satisfies never;
-  }
 }
 
 /** The help of `vireo run`. */

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
 import { openBackends } from "../../src/library/backends.ts";
-import { requireFit, run, runHelp, statusOfRun } from "../../src/cli/run.ts";
+import { statusOfMachine } from "../../src/cli/exit_status.ts";
+import { requireFit, run, runHelp } from "../../src/cli/run.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { actionFor, endOf, sentenceOf } from "../../src/cli/run_session.ts";
 import { describe } from "../../src/config/check.ts";
@@ -97,14 +98,14 @@ Deno.test("actionFor() asks the description about each end, and about no request
   assertEquals(actionFor({ kind: "timeout" }, description), "exit");
 });
 
-Deno.test("statusOfRun() gives each end the status of the help", () => {
+Deno.test("statusOfMachine() gives each end the status of the help", () => {
   const statuses = [
-    statusOfRun({ kind: "powered-off" }),
-    statusOfRun({ kind: "quit" }),
-    statusOfRun({ kind: "crashed", text: "" }),
-    statusOfRun({ kind: "timeout" }),
-    statusOfRun({ kind: "reboot" }),
-    statusOfRun({ kind: "signal", signal: "SIGTERM" }),
+    statusOfMachine({ kind: "powered-off" }),
+    statusOfMachine({ kind: "quit" }),
+    statusOfMachine({ kind: "crashed", text: "" }),
+    statusOfMachine({ kind: "timeout" }),
+    statusOfMachine({ kind: "reboot" }),
+    statusOfMachine({ kind: "signal", signal: "SIGTERM" }),
   ];
   assertEquals(statuses, [0, 0, 4, 5, 6, 143]);
   for (const status of ["0", "1", "2", "3", "4", "5", "6", "128\\+n"]) {
