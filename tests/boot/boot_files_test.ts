@@ -59,13 +59,13 @@ Deno.test("findBootFiles() takes a kernel and an initrd that are both given as t
 
 Deno.test("findBootFiles() uses fetched packages", async () => {
   await withNothing(async (options, folder) => {
-    await writeTree(`${folder}/root`, "6.1-test");
-    const fetched = { name: "x", version: "1", root: `${folder}/root` };
+    await writeTree(`${folder}/unpacked`, "6.1-test");
+    const fetched = { name: "x", version: "1", root: `${folder}/unpacked` };
     const files = await findBootFiles({
       ...options,
       fetch: ([name = ""]) => Promise.resolve(new Map([[name, fetched]])),
     });
-    assertEquals(files.kernel, `${folder}/root/boot/vmlinuz-6.1-test`);
+    assertEquals(files.kernel, `${folder}/unpacked/boot/vmlinuz-6.1-test`);
     assertEquals(files.ownInit, true);
     assertEquals(files.initrd.startsWith(`${folder}/cache/initramfs/`), true);
   });
@@ -73,10 +73,10 @@ Deno.test("findBootFiles() uses fetched packages", async () => {
 
 Deno.test("findBootFiles() finds the modules of a given kernel beside it", async () => {
   await withNothing(async (options, folder) => {
-    await writeTree(`${folder}/root`, "6.1-test");
-    const fetched = { name: "x", version: "1", root: `${folder}/root` };
+    await writeTree(`${folder}/unpacked`, "6.1-test");
+    const fetched = { name: "x", version: "1", root: `${folder}/unpacked` };
     const fetch = ([name = ""]: readonly string[]) => Promise.resolve(new Map([[name, fetched]]));
-    const kernel = `${folder}/root/boot/vmlinuz-6.1-test`;
+    const kernel = `${folder}/unpacked/boot/vmlinuz-6.1-test`;
     const files = await findBootFiles({ ...options, kernel, fetch });
     const archive = new TextDecoder().decode(await Deno.readFile(files.initrd));
     assertEquals(archive.includes("lib/modules/6.1-test/virtio_mmio.ko"), true);
