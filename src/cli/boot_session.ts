@@ -4,7 +4,6 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
 import type { BootFiles } from "../boot/boot_files.ts";
 import { PORT } from "../boot/control_protocol.ts";
 import { defaultCommandLine } from "../boot/default_command_line.ts";
@@ -21,6 +20,7 @@ import { join } from "../std/path.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
 import { GuestReport } from "./guest_report.ts";
+import { kernelLog, withState } from "./machine_report.ts";
 import { say } from "./say.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
@@ -141,9 +141,11 @@ async function runGuest(
     await Promise.race([machine.flush(Infinity), stop.requested()]);
     return endOf(outcome, report, { machine, options });
   } catch (error) {
-    if (stop.stop === undefined) throw withState(error, machine);
+    if (stop.stop === undefined) {
+      throw withState(error, machine, () => `\nThe guest's kernel log:\n${shownLog(machine)}`);
+    }
     // A guest that is late and has not even got to its init: its log says where it is.
-    if (stop.stop.kind === "timeout" && !report.ready && !options.verbose) say(kernelLog(machine));
+    if (stop.stop.kind === "timeout" && !report.ready && !options.verbose) say(shownLog(machine));
     return stop.stop;
   } finally {
     timer?.report(machine.bootMarks());
@@ -176,7 +178,7 @@ function endOf(
 ): BootEnd {
   if (report.status !== undefined) return { kind: "command", status: report.status };
   const end = judge(outcome, report);
-  if (end.kind === "crashed" && !options.verbose) say(kernelLog(machine));
+  if (end.kind === "crashed" && !options.verbose) say(shownLog(machine));
   return end;
 }
 
@@ -204,21 +206,6 @@ export function judge(
   }
 }
 
-const LOG_LINES = 200;
-
-function kernelLog(machine: Machine): string {
-  const lines = new TextDecoder().decode(machine.serialLog()).trimEnd().split(/\r?\n/);
-  const shown = lines.slice(-LOG_LINES).join("\n");
-  return shown === "" ? "vireo: the guest's kernel logged nothing" : shown;
-}
-
-/** Our own fault, with what is known about the machine at that moment. */
-function withState(error: unknown, machine: Machine): unknown {
-  if (error instanceof VireoError && error.kind !== "internal") return error;
-  const state = `machine ${machine.state}, vCPU states ${machine.vcpuStates.join(" ")}`;
-  return new VireoError(
-    "internal",
-    `${errorText(error)} (${state})\nThe guest's kernel log:\n${kernelLog(machine)}`,
-    { cause: error },
-  );
+function shownLog(machine: Machine): string {
+  return kernelLog(machine) || "vireo: the guest's kernel logged nothing";
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
 import type { Description, EndAction } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { MachineConfig } from "../config/machine_config.ts";
@@ -20,6 +19,7 @@ import { openBackends } from "../library/backends.ts";
 import { kernelLoader } from "../library/create_machine.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import { LateTrim } from "./late_trim.ts";
+import { kernelLog, withState } from "./machine_report.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
@@ -183,14 +183,11 @@ export function endOf(
 /** Most characters that Linux writes about a panic before it resets. */
 const PANIC_REPORT = 16384;
 const PANIC = /Kernel panic - not syncing: ([^\r\n]*)/;
-const LOG_LINES = 200;
 
 /** Where the serial port is kept for this moment alone, its last lines. */
 function showKernelLog({ description, log }: OpenRun, machine: Machine): void {
   if (description.serial.backend !== "log") return;
-  const text = new TextDecoder().decode(machine.serialLog()).trimEnd();
-  const lines = text.split(/\r?\n/).slice(-LOG_LINES);
-  log.error(text === "" ? "The guest's kernel logged nothing" : lines.join("\n"));
+  log.error(kernelLog(machine) || "The guest's kernel logged nothing");
 }
 
 const CRASH_PAUSE = 1000;
@@ -204,11 +201,4 @@ function pause(signal: AbortSignal): Promise<void> {
       resolve();
     }, { once: true });
   });
-}
-
-/** Our own fault, with what is known about the machine at that moment. */
-function withState(error: unknown, machine: Machine): unknown {
-  if (error instanceof VireoError && error.kind !== "internal") return error;
-  const state = `machine ${machine.state}, vCPU states ${machine.vcpuStates.join(" ")}`;
-  return new VireoError("internal", `${errorText(error)} (${state})`, { cause: error });
 }

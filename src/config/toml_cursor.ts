@@ -9,12 +9,12 @@ import { ConfigError } from "../base/errors.ts";
 const BLANKS = /[ \t]*/y;
 // deno-lint-ignore no-control-regex -- TOML forbids these characters in comments and strings
 const COMMENT = /#[^\x00-\x08\x0a-\x1f\x7f]*/y;
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- the same
 const LITERAL = /'([^\x00-\x08\x0a-\x1f\x7f']*)'/y;
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- the same
 const BASIC_RUN = /[^\x00-\x08\x0a-\x1f\x7f"\\]+/y;
 /** What may stand in text of several lines besides quotation marks and backslashes; a carriage return only before a newline. */
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- the same
 const MULTILINE_RUN = /[^\x00-\x08\x0b-\x1f\x7f"'\\]+/y;
 const ESCAPES: Readonly<Record<string, string>> = {
   b: "\b",
