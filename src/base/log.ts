@@ -8,7 +8,7 @@
 export type EntryLevel = "error" | "warn" | "info" | "verbose";
 
 /** The levels, each including those before it where a least one is asked for. */
-export const ENTRY_LEVELS: readonly EntryLevel[] = ["error", "warn", "info", "verbose"];
+const LEVELS: readonly (EntryLevel | "off")[] = ["off", "error", "warn", "info", "verbose"];
 
 /** Something that happened. */
 export interface LogEntry {
@@ -26,4 +26,14 @@ export interface LogEntry {
 export interface Logger {
   /** Takes one. It is called in the middle of things, so it does not throw, and calls nothing of the machine's. */
   log(entry: LogEntry): void;
+}
+
+/** Whether somebody who asks for `least` is told of an entry. */
+export function isAskedFor({ level }: LogEntry, least: EntryLevel | "off"): boolean {
+  return LEVELS.indexOf(level) <= LEVELS.indexOf(least);
+}
+
+/** An entry as a line: the machine's name, the device where it is one's, and the sentence. */
+export function logLine(name: string, { source, message }: LogEntry): string {
+  return source === "machine" ? `${name}: ${message}` : `${name}: ${source}: ${message}`;
 }

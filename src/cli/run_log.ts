@@ -4,28 +4,22 @@
  * @module
  */
 
-import { O_APPEND, O_CREAT, O_WRONLY } from "../abi/linux.ts";
-import { ConfigError, errorText } from "../base/errors.ts";
+import { type EntryLevel, isAskedFor, logLine } from "../base/log.ts";
 import type { Description, LogLevel } from "../config/description.ts";
-import { Fd } from "../host/fd.ts";
-import { write } from "../host/file.ts";
-import { check } from "../host/libc.ts";
+import { LogFile } from "../library/log_file.ts";
 import { say } from "./say.ts";
-
-/** Each level includes those before it. */
-const LEVELS: readonly LogLevel[] = ["off", "error", "warn", "info", "verbose"];
 
 /** A machine's log. */
 export class RunLog implements Disposable {
   readonly #name: string;
-  readonly #level: number;
-  readonly #file: Fd | undefined;
+  readonly #level: LogLevel;
+  readonly #file: LogFile | undefined;
 
   /** Opens the file, where there is to be one. */
-  constructor({ name, log }: Pick<Description, "name" | "log">) {
-    this.#name = name;
-    this.#level = LEVELS.indexOf(log.level);
-    this.#file = log.file === undefined ? undefined : openLog(log.file);
+  constructor(description: Pick<Description, "name" | "log">) {
+    this.#name = description.name;
+    this.#level = description.log.level;
+    this.#file = LogFile.of(description);
   }
 
   /** Why the run fails. */
@@ -33,9 +27,9 @@ export class RunLog implements Disposable {
     this.#write("error", text);
   }
 
-  /** What goes wrong and can be gone on from. */
-  warn(text: string): void {
-    this.#write("warn", text);
+  /** What goes wrong and can be gone on from, and whose it is. */
+  warn(text: string, source = "machine"): void {
+    this.#write("warn", text, source);
   }
 
   /** What happens. */
@@ -45,27 +39,15 @@ export class RunLog implements Disposable {
 
   /** Closes the file. */
   [Symbol.dispose](): void {
-    this.#file?.close();
+    this.#file?.[Symbol.dispose]();
   }
 
-  #write(level: LogLevel, text: string): void {
-    if (LEVELS.indexOf(level) > this.#level) return;
-    const line = `${this.#name}: ${text}`;
+  #write(level: EntryLevel, message: string, source = "machine"): void {
+    const entry = { level, source, message, data: {} };
+    if (!isAskedFor(entry, this.#level)) return;
+    const line = logLine(this.#name, entry);
     if (this.#file === undefined) return say(line);
-    try {
-      const text = new TextEncoder().encode(`${new Date().toISOString()} ${line}\n`);
-      check("write", write(this.#file.number, text));
-    } catch (error) {
-      say(`${line}\n${this.#name}: Cannot write to log.file: ${errorText(error)}`);
-    }
-  }
-}
-
-function openLog(path: string): Fd {
-  try {
-    // bits: flags of open
-    return Fd.open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644);
-  } catch (error) {
-    throw new ConfigError("log.file", errorText(error), { cause: error });
+    const failure = this.#file.add(entry);
+    if (failure !== undefined) say(`${line}\n${this.#name}: ${failure}`);
   }
 }

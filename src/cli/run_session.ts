@@ -120,7 +120,7 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
     message: (_device: string, message: DeviceMessage) => {
       if (message["key"] === "quit") stop.request({ kind: "quit" });
     },
-    warning: (device: string, text: string) => log.warn(`${device}: ${text}`),
+    warning: (device: string, text: string) => log.warn(text, device),
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
   if (ready?.closed === false) tellReady(ready);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { ENTRY_LEVELS, type LogEntry, type Logger } from "../base/log.ts";
-import type { Description, LogLevel } from "../config/description.ts";
+import { isAskedFor, type LogEntry, type Logger } from "../base/log.ts";
+import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import type { KvmDriver } from "../kvm/driver.ts";
@@ -18,6 +18,7 @@ import { type Platform, x86Platform } from "../machine/platform.ts";
 import { openResources } from "../machine/resources.ts";
 import { openBackends } from "./backends.ts";
 import { type LoaderFunction, loaderOf } from "./loader_function.ts";
+import { LogFile } from "./log_file.ts";
 import { describeMachine, type MachineSource } from "./machine_source.ts";
 
 /** What a machine has that no description can say: code. */
@@ -30,7 +31,7 @@ export interface MachineOptions {
   readonly platform?: Partial<Platform>;
   /** Devices behind the description's. */
   readonly devices?: readonly DevicePlan[];
-  /** Takes what happens, down to the description's `log.level`; nothing is said without one. */
+  /** Takes what happens, down to the description's `log.level`, beside `log.file`; without either nothing is said. */
   readonly logger?: Logger;
   /** Takes messages of devices: lines on a control port, keys of the console. */
   readonly onMessage?: (device: string, message: DeviceMessage) => void;
@@ -58,13 +59,14 @@ export async function createMachine(
   const { loader, hooks, platform, devices, logger, onMessage, driver } = options;
   const description = describeMachine(source, { hasLoader: loader !== undefined });
   using stack = new DisposableStack();
+  const file = stack.use(LogFile.of(description));
   const backends = stack.use(openBackends(description, undefined));
   const config = machineOf(description, backends);
   const resources = stack.use(openResources(
     { disks: [], ...config },
     (index) => `disk[${index}].path`,
   ));
-  const note = filtered(logger, description.log.level);
+  const note = noteTaker(description, file, logger);
   return await buildMachine(config, {
     loader: loader === undefined ? kernelLoader(description.kernel) : plainLoader(loader),
     resources,
@@ -92,13 +94,17 @@ function plainLoader(loader: Loader | LoaderFunction): Loader {
   return typeof loader === "function" ? loaderOf(loader) : loader;
 }
 
-/** Passes on what is at least as important as the description asks for. */
-function filtered(logger: Logger | undefined, least: LogLevel): (entry: LogEntry) => void {
-  const shown: readonly string[] = ENTRY_LEVELS.slice(
-    0,
-    ENTRY_LEVELS.findIndex((one) => one === least) + 1,
-  );
+/** Passes on what is at least as important as the description asks for; what the file does not take, the logger hears of. */
+function noteTaker(
+  { log }: Pick<Description, "log">,
+  file: LogFile | undefined,
+  logger: Logger | undefined,
+): (entry: LogEntry) => void {
   return (entry) => {
-    if (shown.includes(entry.level)) logger?.log(entry);
+    if (!isAskedFor(entry, log.level)) return;
+    logger?.log(entry);
+    const failure = file?.add(entry);
+    if (failure === undefined) return;
+    logger?.log({ level: "error", source: "machine", message: failure, data: {} });
   };
 }

@@ -366,6 +366,63 @@ Deno.test(
 );
 
 Deno.test(
+  "createMachine() adds entries of its level to the described file, beside a logger (row 2.16)",
+  requirement("kvm"),
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "vireo-log-" });
+    try {
+      const file = `${folder}/log`;
+      await Deno.writeTextFile(file, "before\n");
+      const entries: LogEntry[] = [];
+      const logger = { log: (entry: LogEntry) => void entries.push(entry) };
+      const given = { ...SMALL, name: "web", log: { level: "info", file } } as const;
+      const loader = tinyLoader(says("x").eax(POWER_OFF).out(SLEEP_CONTROL));
+      const machine = await createMachine(given, { loader, logger });
+      await machine.run({ signal: AbortSignal.timeout(LATE) });
+      await machine.close();
+      const [old, ...lines] = (await Deno.readTextFile(file)).trimEnd().split("\n");
+      assertEquals(old, "before");
+      assertEquals(lines.map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")), [
+        "web: The machine is built",
+        "web: The guest powered itself off (vCPU 0)",
+      ]);
+      assertEquals(entries.map(({ level }) => level), ["info", "info"]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+Deno.test(
+  "createMachine() tells the logger that the described file takes nothing (row 2.16)",
+  requirement("kvm"),
+  async () => {
+    const entries: LogEntry[] = [];
+    const logger = { log: (entry: LogEntry) => void entries.push(entry) };
+    await using _machine = await createMachine(
+      { ...SMALL, log: { file: "/dev/full" } },
+      { loader: tinyLoader(new Assembler().spin()), logger },
+    );
+    assertEquals(entries.map(({ level, message }) => `${level}: ${message}`), [
+      "info: The machine is built",
+      "error: Cannot write to log.file: write: ENOSPC (no space left on device)",
+    ]);
+  },
+);
+
+Deno.test(
+  "createMachine() refuses a machine whose log cannot be opened, before it touches KVM",
+  requirement("ffi"),
+  async () => {
+    const driver = new FakeKvm();
+    const given = { ...SMALL, log: { file: "/proc/nowhere/log" } };
+    const refused = () => createMachine(given, { loader: PRINT_A, driver });
+    const error = await assertRejects(refused, ConfigError);
+    assertEquals([error.path, driver.calls], ["log.file", []]);
+  },
+);
+
+Deno.test(
   "createMachine() logs a crash as an error (row 2.16)",
   requirement("kvm"),
   async () => {
