@@ -67,7 +67,7 @@ async function runParts(kvm: HostKvm, signal: AbortSignal): Promise<Part[]> {
     parts.push(await runStyle(signal));
   }
   if (onHost.length > 0) parts.push(...await runUnits(onHost, signal));
-  if (onFull.length > 0 && !signal.aborted) parts.push(await runGuests(onFull, kvm, signal));
+  if (onFull.length > 0 && !signal.aborted) parts.push(...await runGuests(onFull, kvm, signal));
   return parts;
 }
 
@@ -94,13 +94,13 @@ async function runGuests(
   files: readonly string[],
   kvm: HostKvm,
   signal: AbortSignal,
-): Promise<Part> {
+): Promise<Part[]> {
   const part = { title: "linux", files, bound: LINUX_BOUND_MS };
   say(`\n== guests that need a full KVM, ${kvm.kind === "full" ? "this host's" : "in the rig"}`);
   await fetchGuest(files, signal);
-  if (kvm.kind === "full") return await runHere(part, signal);
-  const { RigHost } = await import("./runner/rig_host.ts");
-  return await RigHost.use(part, signal, (host) => runTests(host, part));
+  if (kvm.kind === "full") return [await runHere(part, signal)];
+  const { runInRigs } = await import("./runner/rig_host.ts");
+  return await runInRigs(part, signal);
 }
 
 /** Brings what Linux tests boot into the cache: the rig has no network. Tests that miss it say so. */

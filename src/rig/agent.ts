@@ -20,7 +20,6 @@ import {
   type StartRequest,
 } from "./frame.ts";
 import { MODULES_LOADED } from "./init.ts";
-import { holdStaticKeys } from "./static_keys.ts";
 
 /** Serves one host over `duplex` until that ends, then kills every run that is still going. */
 export async function serveAgent(duplex: Duplex): Promise<void> {
@@ -89,10 +88,9 @@ async function adjustClock(ms: number): Promise<void> {
   await new Deno.Command("date", { args: ["-s", `@${seconds}`], stdout: "null" }).output();
 }
 
-/** The agent of L1, started by its init: holds what L1 needs held, and serves the host until that goes. */
+/** The agent of L1, started by its init: serves the host until that goes. */
 export async function runAgent(): Promise<void> {
   await Deno.readFile(MODULES_LOADED);
-  using _held = holdStaticKeys();
   await serveAgent({
     read: (buffer) => Deno.stdin.read(buffer),
     write: (bytes) => Deno.stdout.write(bytes),

@@ -16,7 +16,6 @@ const USAGE = `Runs commands in the rig, a full KVM that QEMU emulates, in the c
   main.ts serve [OPTION]…               keep a rig up for exec, until SIGINT or SIGTERM
   main.ts exec [OPTION]… -- COMMAND…    run COMMAND in the rig that is kept up
 
-  --cpus N         virtual CPUs of the rig (2)
   --memory SIZE    its memory as QEMU takes it (3G)
   --socket PATH    where serve listens and exec connects
   --timeout MS     kill COMMAND after so many milliseconds
@@ -78,7 +77,7 @@ function parseArguments(args: readonly string[]): Arguments {
   return { verb: verb === "exec" && !runs ? "" : verb, options, command };
 }
 
-const OPTIONS = ["--cpus", "--memory", "--socket", "--timeout"];
+const OPTIONS = ["--memory", "--socket", "--timeout"];
 
 async function runOnce({ options, command }: Arguments): Promise<number> {
   await using rig = await startRig(options);
@@ -129,7 +128,6 @@ async function execute({ options, command }: Arguments): Promise<number> {
 }
 
 async function startRig(options: ReadonlyMap<string, string>): Promise<Rig> {
-  const cpus = options.get("--cpus");
   const memory = options.get("--memory");
   const interrupted = new AbortController();
   using handlers = new DisposableStack();
@@ -140,7 +138,6 @@ async function startRig(options: ReadonlyMap<string, string>): Promise<Rig> {
     project: Deno.cwd(),
     progress: say,
     signal: interrupted.signal,
-    ...cpus === undefined ? {} : { cpus: Number(cpus) },
     ...memory === undefined ? {} : { memory },
   });
 }

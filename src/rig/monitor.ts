@@ -12,7 +12,7 @@ const ANSWER_LIMIT = 2_000;
 const TELLING = /^(CPU#|dumping local APIC)|HLT=|^\s*(ISR|IRR)\b/;
 
 /** The last answer has no other's words in it. */
-const QUESTIONS = "info registers -a\ninfo lapic 0\ninfo lapic 1\ninfo status\n";
+const QUESTIONS = "info registers\ninfo lapic\ninfo status\n";
 
 /** A connection to QEMU's monitor. */
 export class Monitor implements Disposable {

@@ -17,8 +17,6 @@ import { Runner, type RunningCommand } from "./runner.ts";
 
 /** What a rig is made of. */
 export interface RigOptions extends PrepareOptions {
-  /** Virtual CPUs of L1; 2 if absent. */
-  readonly cpus?: number;
   /** Memory of L1 as QEMU takes it; `3G` if absent. The host gives it as L1 touches it. */
   readonly memory?: string;
   /** Absolute path of the project's folder: L1 reads and writes it under the same path. */
@@ -66,7 +64,6 @@ export class Rig implements AsyncDisposable {
     stack.defer(() => close(listener));
     this.#qemu = new Qemu({
       base,
-      cpus: options.cpus ?? 2,
       memory: options.memory ?? "3G",
       shared: `${this.#folder}/shared`,
       mounts,

@@ -6,9 +6,8 @@ import { type CpioEntry, writeCpio } from "../../src/boot/cpio.ts";
 import type { EntryChoice } from "../../src/boot/linux_loader.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import { linuxLoader } from "../../src/machine/linux.ts";
-import { askGuest, type GuestPlan, linuxRequirement, textOf } from "../support/linux_guest.ts";
+import { askGuest, linuxRequirement, textOf } from "../support/linux_guest.ts";
 import { DEBIAN_KERNELS, type DebianKernel, testKernel } from "../support/linux_kernels.ts";
-import { progress } from "../support/progress.ts";
 
 /** A boot: the file as it comes, or unpacked and entered by one of its entries. */
 type Form = "bzImage" | "64-bit ELF" | "PVH ELF";
@@ -34,48 +33,17 @@ for (const [kernel, form, cpus] of BOOTS) {
     async () => {
       const files = await testKernel(kernel);
       const image = form === "bzImage" ? files.kernel : files.vmlinux;
-      const output = await ask({
+      const output = await askGuest({
         kernel: { kernel: image, initrd: files.initrd, entry: ENTRIES[form] },
         command:
           "uname -r; nproc; cat /sys/block/vda/size; dmesg | grep -c 'Booting paravirtualized kernel on KVM'",
         config: { cpus, disks: [{ size: DISK_SIZE }] },
-      }, kernel.startsWith("6.12") && cpus > 1);
+      });
       const [release = "", ...rest] = output.trimEnd().split("\n");
       assert(release.startsWith(`${kernel.split(" ")[0]}.`), release);
       assertEquals(rest, [`${cpus}`, `${DISK_SIZE / 512}`, "1"]);
     },
   );
-}
-
-/**
- * Under QEMU's emulation Linux 6.12 on several vCPUs goes wrong now and then while it patches its own code: it stops, or panics with
- * flags that no processor can hold, bits from 22 up being zero. Such a run says nothing about the machine, and there alone, and for
- * these guests alone, another is made of it.
- */
-const EMULATION = /EFLAGS: (?!00[0-3])[0-9a-f]{8}|did not end within/;
-const TRIES = 5;
-const EMULATED_BOUND = 90_000;
-/** QEMU's name for the machine in which the rig's KVM runs. */
-const IN_RIG = isEmulated();
-
-function isEmulated(): boolean {
-  try {
-    return Deno.readTextFileSync("/sys/class/dmi/id/sys_vendor").trim() === "QEMU";
-  } catch {
-    return false;
-  }
-}
-
-async function ask(plan: GuestPlan, mayGoWrong: boolean): Promise<string> {
-  if (!IN_RIG || !mayGoWrong) return await askGuest(plan);
-  for (let tries = 1;; tries++) {
-    try {
-      return await askGuest({ ...plan, bound: EMULATED_BOUND });
-    } catch (error) {
-      if (tries === TRIES || !EMULATION.test(String(error))) throw error;
-      progress("The guest stopped, or found flags that no processor has; it is started again");
-    }
-  }
 }
 
 /** An init that tells what it finds over the serial port: without ACPI this kernel has no other device. */

@@ -121,7 +121,7 @@ Deno.test("Rig runs commands as if they ran here", gate, async (t) => {
 });
 
 Deno.test("Rig rejects with the kernel's last words when L1 panics", gate, async () => {
-  await using rig = await Rig.start({ project: PROJECT, progress: say, cpus: 1, memory: "1G" });
+  await using rig = await Rig.start({ project: PROJECT, progress: say, memory: "1G" });
   const crash = "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger";
   await assertRejects(
     () => rig.run(["sh", "-c", crash], new Capture().options({ timeout: 60_000 })),

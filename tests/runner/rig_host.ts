@@ -1,5 +1,5 @@
 /**
- * Where Linux tests run when this machine's KVM can't: in one rig for all of them.
+ * Where Linux tests run when this machine's KVM can't: in rigs, each of which takes the next file when it is done with one.
  *
  * @module
  */
@@ -10,9 +10,46 @@ import { fromFileUrl } from "../../src/std/path.ts";
 import { duration, say } from "../support/progress.ts";
 import type { Ended, Outputs } from "./command.ts";
 import type { Part } from "./result.ts";
-import { skippedPart, type TestHost, type TestPart } from "./suite.ts";
+import { runTests, skippedPart, type TestHost, type TestPart } from "./suite.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url)).replace(/\/$/, "");
+
+/** A rig has one processor, and no more than two fit into the memory of a small machine. */
+const RIGS_MAX = 2;
+
+/** Runs the files in as many rigs as this machine has processors for; no file is lost with a rig. */
+export async function runInRigs(part: TestPart, signal: AbortSignal): Promise<Part[]> {
+  const files = [...part.files];
+  const count = Math.min(RIGS_MAX, navigator.hardwareConcurrency, files.length);
+  const parts = await Promise.all(Array.from({ length: count }, (_, index) => {
+    const name = `${part.title} ${index + 1}`;
+    const share = count === 1 ? part : { ...part, title: name, prefix: `${name}| ` };
+    return RigHost.use(share, signal, (host) => runNext(host, share, files));
+  }));
+  const [first] = parts;
+  // Where there is no failure no rig could be had, which is told.
+  if (first === undefined || parts.every(({ problems }) => problems.length === 0)) return parts;
+  const left = files.map((file) => `${file}: no rig was left to run it`);
+  return [{ ...first, problems: [...first.problems, ...left] }, ...parts.slice(1)];
+}
+
+/** Takes files off the list, one after another, for as long as the rig lives. */
+async function runNext(host: RigHost, part: TestPart, files: string[]): Promise<Part> {
+  const done: Part[] = [];
+  while (!host.isLost) {
+    const file = files.shift();
+    if (file === undefined) break;
+    done.push(await runTests(host, { ...part, files: [file] }));
+  }
+  return {
+    title: part.title,
+    place: host.place,
+    deno: host.deno,
+    tests: done.flatMap(({ tests }) => tests),
+    skipped: done.flatMap(({ skipped }) => skipped),
+    problems: done.flatMap(({ problems }) => problems),
+  };
+}
 
 /** A rig that is up. L1 sees the project, Deno and the cache under this machine's paths, as they were at its start. */
 export class RigHost implements TestHost {
@@ -21,6 +58,7 @@ export class RigHost implements TestHost {
   readonly report: string;
   readonly #rig: Rig;
   readonly #signal: AbortSignal;
+  #isLost = false;
 
   private constructor(rig: Rig, folder: string, signal: AbortSignal) {
     this.#rig = rig;
@@ -48,11 +86,18 @@ export class RigHost implements TestHost {
     }
   }
 
+  /** Whether nothing more can be run there. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   async run(
     args: readonly string[],
     bound: number,
     outputs: Outputs,
   ): Promise<Ended> {
+    // What an earlier run has left there says nothing about this one.
+    await Deno.writeTextFile(this.report, "");
     try {
       const { code } = await this.#rig.run([Deno.execPath(), ...args], {
         cwd: ROOT,
@@ -64,6 +109,7 @@ export class RigHost implements TestHost {
       });
       return { code, problem: undefined };
     } catch (error) {
+      this.#isLost = true;
       return { code: 1, problem: this.#signal.aborted ? "stopped from outside" : errorText(error) };
     } finally {
       outputs.stdout.flush();
@@ -72,7 +118,8 @@ export class RigHost implements TestHost {
   }
 
   async readReport(): Promise<string | undefined> {
-    return await readIfThere(this.report);
+    const text = await Deno.readTextFile(this.report);
+    return text === "" ? undefined : text;
   }
 }
 
@@ -104,13 +151,4 @@ function withoutRig(part: TestPart, error: unknown): Part {
   const { title } = part;
   const deno = Deno.version.deno;
   return { title, place: "rig", deno, tests: [], skipped: [], problems: [reason] };
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -31,22 +31,25 @@ export interface TestPart {
   readonly bound: number;
   /** Prints only what is no plain success. */
   readonly terse?: boolean;
+  /** Put before each line where several parts print at once. */
+  readonly prefix?: string;
 }
 
 /** Runs the files and gives every test's outcome; nothing that goes wrong is lost. */
 export async function runTests(host: TestHost, part: TestPart): Promise<Part> {
   const skips: Skip[] = [];
+  const print = (line: string): void => say(`${part.prefix ?? ""}${line}`);
   const outputs = linesTo((line) => {
     const skip = parseSkip(line);
     if (skip !== undefined) skips.push(skip);
     else if (!part.terse || !/ \.\.\. (ok|ignored) \(|^$|^running \d+ tests? from /.test(line)) {
       heartbeat.beat();
-      say(line);
+      print(line);
     }
   });
   // deno test names a test at its start, and ends the line with its outcome.
   const where = (): string => `${part.title} ${outputs.stdout.pending}`.trim();
-  using heartbeat = new Heartbeat(where, say);
+  using heartbeat = new Heartbeat(where, print);
   const ended = await host.run(testArguments(host, part), part.bound, outputs);
   return judge(host, part, ended, await host.readReport(), skips);
 }

@@ -40,8 +40,6 @@ export interface GuestPlan {
   readonly config?: Partial<MachineConfig>;
   /** Opened disks that the machine shares with another. */
   readonly resources?: Resources;
-  /** Longest that it may take, in ms; what a busy rig needs where absent. */
-  readonly bound?: number;
   /** Kernel parameters behind the usual ones. */
   readonly parameters?: string;
   /** What the command reads. */
@@ -110,7 +108,7 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
   await using machine = await buildMachine(config, { loader, owner: ear, ...resources });
   const visited = ear.ready.then(() => plan.whenReady?.(machine));
   visited.catch(() => {});
-  const outcome = await runBounded(machine, plan.bound ?? BOUND);
+  const outcome = await runBounded(machine);
   if (ear.isReady) await visited;
   const log = textOf(machine.serialLog());
   await machine.close();
@@ -145,13 +143,13 @@ export function once<Result>(work: () => Result): () => Result {
   return () => (done ??= { result: work() }).result;
 }
 
-async function runBounded(machine: Machine, longest: number): Promise<Outcome> {
+async function runBounded(machine: Machine): Promise<Outcome> {
   const bound = new AbortController();
   const late = () => {
     const log = textOf(machine.serialLog());
-    bound.abort(new Error(`The guest did not end within ${duration(longest)}; its log:\n${log}`));
+    bound.abort(new Error(`The guest did not end within ${duration(BOUND)}; its log:\n${log}`));
   };
-  const timer = setTimeout(late, longest);
+  const timer = setTimeout(late, BOUND);
   try {
     return await machine.run({ signal: bound.signal, onAbort: "throw" });
   } finally {
