@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { LONG, writeGuests } from "./support/guest_kernel.ts";
-import { compiledProgram, runProgram, SOURCE } from "./support/program.ts";
+import { compiledProgram, runProgram, SOURCE, WITHOUT_KVM_RIGHTS } from "./support/program.ts";
 import { requirement, skipped } from "./support/require.ts";
 
 const FIXTURES = await Deno.makeTempDir({ prefix: "vireo-hardship-" });
@@ -123,15 +123,62 @@ Deno.test("a low soft limit of descriptors is raised", KVM, async () => {
 
 const NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups";
 
+/** Runs the executable as a user without rights. */
+async function asNobody(args: string, variables = "") {
+  return await shell(
+    `chmod 755 "$(dirname "$vireo")" "$vireo"; exec ${NOBODY} env ${variables} "$vireo" ${args}`,
+  );
+}
+
 Deno.test(
   "without rights on /dev/kvm run ends with 3 and says how to get them (row 0.7)",
   ROOT_KVM,
   async () => {
-    const { status, stderr } = await shell(
-      `chmod 755 "$(dirname "$vireo")" "$vireo"; ${NOBODY} "$vireo" ${TINY}`,
-    );
+    const { status, stderr } = await asNobody(TINY);
     assertEquals(status, 3);
     assertMatch(stderr, /^vireo: KVM is not available: .*EACCES .*usermod -aG kvm/);
+  },
+);
+
+for (const program of [SOURCE, EXECUTABLE]) {
+  Deno.test(
+    `${program.name}: boot --rig=never on a /dev/kvm of mode 000 ends with 3 and says how to get rights (row 0.7)`,
+    program === SOURCE ? requirement("root", "kvm") : ROOT_KVM,
+    async () => {
+      const boot = [...WITHOUT_KVM_RIGHTS, ...program.command, "boot", "--rig=never"] as const;
+      const plain = await runProgram(boot);
+      assertEquals([plain.status, plain.stdout], [3, ""]);
+      assertMatch(
+        plain.stderr,
+        /^vireo: Cannot boot .*\/dev\/kvm .*EACCES .*usermod -aG kvm .*; or leave --rig=never out\n$/,
+      );
+      const withCommand = await runProgram([...boot, "--exec", "true"]);
+      assertEquals(withCommand, { ...plain, status: 125 });
+    },
+  );
+}
+
+Deno.test(
+  "a user without rights on /dev/kvm is told so by boot --rig=never (row 0.7)",
+  ROOT_KVM,
+  async () => {
+    const { status, stderr } = await asNobody("boot --rig=never");
+    assertEquals(status, 3);
+    assertMatch(stderr, /^vireo: Cannot boot .*\/dev\/kvm .*EACCES .*usermod -aG kvm/);
+  },
+);
+
+Deno.test(
+  "a user without rights on /dev/kvm is told by boot that the rig is taken, and what that lacks (row 0.7)",
+  ROOT_KVM,
+  async () => {
+    const files = "--kernel ./off.img --initrd ./off.img";
+    const { status, stderr } = await asNobody(`boot ${files}`, "PATH=/nowhere");
+    assertEquals(status, 3);
+    assertMatch(
+      stderr,
+      /^vireo: booting in the rig, .* since \/dev\/kvm does not open: EACCES .*\nvireo: Cannot start the rig: .*; run: sudo apt-get install .*qemu-system-x86/,
+    );
   },
 );
 
@@ -139,9 +186,7 @@ Deno.test(
   "without rights on /dev/kvm doctor ends with 3 and the same remedy",
   ROOT_KVM,
   async () => {
-    const { status, stdout } = await shell(
-      `chmod 755 "$(dirname "$vireo")" "$vireo"; ${NOBODY} "$vireo" doctor`,
-    );
+    const { status, stdout } = await asNobody("doctor");
     assertEquals(status, 3);
     assertMatch(stdout, /^FAIL {2}\/dev\/kvm .*EACCES .*\n +→ .*usermod -aG kvm/);
   },

@@ -66,6 +66,24 @@ for (const args of [["--help"], ["run", "--help"], ["check", "--schema"], ["comp
   );
 }
 
+for (const args of ["run --kernel ./off.img", "boot", "doctor"]) {
+  Deno.test(
+    `vireo ${args} on a platform without KVM says so and ends with 3 (row 1.2)`,
+    NEEDS,
+    async () => {
+      const preload = new URL("support/other_platform.ts", import.meta.url).pathname;
+      const [deno, command, ...more] = SOURCE.command;
+      const program = [deno, command ?? "run", `--preload=${preload}`, ...more] as const;
+      const ended = await runProgram([...program, ...args.split(" ")], { cwd: FIXTURES });
+      assertMatch(
+        ended.stdout + ended.stderr,
+        /^(vireo: |FAIL {2}\/dev\/kvm +)Cannot run machines on linux with aarch64 processors.*use a host with Linux' KVM on x86_64\n/s,
+      );
+      assertEquals(ended.status, 3);
+    },
+  );
+}
+
 for (const { what, kernel = "off.img", toml, args, says } of NEGATIVES) {
   Deno.test(`${what} is refused in a file and in options (rows 0.3-0.5, 3.25)`, NEEDS, async () => {
     const file = `${FIXTURES}/negative.toml`;

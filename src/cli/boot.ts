@@ -7,6 +7,7 @@
 import { VireoError } from "../base/errors.ts";
 import { type BootFiles, findBootFiles } from "../boot/boot_files.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { requirePlatform } from "../kvm/kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { BOOT_FILES_VARIABLE } from "./rig_names.ts";
 import { bootHelp, type BootOptions, parseBootOptions } from "./boot_options.ts";
@@ -35,6 +36,7 @@ export async function boot(args: readonly string[]): Promise<number> {
 }
 
 async function bootWith(options: BootOptions): Promise<number> {
+  requirePlatform();
   const timer = options.bootTimer ? new BootTimer() : undefined;
   using stop = new StopRequest((reason) => Deno.exit(finish(reason, options)));
   const kvm = hostKvm();
@@ -66,13 +68,12 @@ function filesFromOutside(): BootFiles | undefined {
  *
  * @throws VireoError `open` where there is none for us, `compat` for one that emulates instructions
  */
-export function requireFit({ kind, reason }: HostKvm): void {
+export function requireFit({ kind, reason, remedy }: HostKvm): void {
   if (kind === "full") return;
   throw new VireoError(
     kind === "none" ? "open" : "compat",
     `Cannot boot Linux on this system's KVM: ${reason}; ` +
-      (kind === "none" ? "see that /dev/kvm is there and yours to use, or " : "") +
-      "leave --rig=never out",
+      `${remedy === undefined ? "" : `${remedy}; or `}leave --rig=never out`,
   );
 }
 

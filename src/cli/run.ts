@@ -10,6 +10,7 @@ import type { Description } from "../config/description.ts";
 import { parseDuration } from "../config/units.ts";
 import { isOpen } from "../host/fd.ts";
 import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { requirePlatform } from "../kvm/kvm.ts";
 import { BootTimer } from "./boot_timer.ts";
 import { checkMachine, showMistakes } from "./check.ts";
 import { EXIT, explain, statusOfError, statusOfMachine } from "./exit_status.ts";
@@ -71,6 +72,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const { file, rest } = splitFile(RUN_OPTIONS, args);
     const options = parseOptions(RUN_OPTIONS, rest);
     if (options.help) return printHelp(runHelp());
+    requirePlatform();
     const timer = options.bootTimer ? new BootTimer() : undefined;
     const { machine, mistakes } = await checkMachine(file, options);
     if (machine === undefined) return showMistakes(mistakes);

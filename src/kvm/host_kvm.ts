@@ -8,6 +8,7 @@ import { O_CLOEXEC, O_RDWR } from "../abi/linux.ts";
 import { errnoText } from "../base/errors.ts";
 import { closeNumber, openPath } from "../host/fd.ts";
 import { readNamedText } from "../host/named_file.ts";
+import { KVM_PATH, openHint } from "./kvm.ts";
 
 /** What `/dev/kvm` is good for: nothing, tiny integer-only guests, or Linux. */
 export type KvmKind = "none" | "paravirtual" | "full";
@@ -16,6 +17,8 @@ export type KvmKind = "none" | "paravirtual" | "full";
 export interface HostKvm {
   readonly kind: KvmKind;
   readonly reason: string;
+  /** What to do, where there is none. */
+  readonly remedy?: string;
 }
 
 /** Bytes of /proc/cpuinfo that hold its first processor, flags included. */
@@ -23,8 +26,8 @@ const FIRST_PROCESSOR = 16 * 1024;
 
 /** Looks at `/dev/kvm` and at the processor's flags. */
 export function hostKvm(): HostKvm {
-  const refusal = openRefusal("/dev/kvm");
-  if (refusal !== undefined) return { kind: "none", reason: refusal };
+  const refusal = openRefusal(KVM_PATH);
+  if (refusal !== undefined) return noKvm(refusal);
   return kvmOfFlags(readNamedText("/proc/cpuinfo", FIRST_PROCESSOR));
 }
 
@@ -39,10 +42,20 @@ export function kvmOfFlags(cpuinfo: string): HostKvm {
     : { kind: "full", reason: `/dev/kvm opens, ${extension} in /proc/cpuinfo` };
 }
 
-function openRefusal(path: string): string | undefined {
+/** What a positive errno of opening the device says about it. */
+export function noKvm(errno: number): HostKvm {
+  return {
+    kind: "none",
+    reason: `${KVM_PATH} does not open: ${errnoText(errno)}`,
+    remedy: openHint(errno),
+  };
+}
+
+/** The positive errno of an open that fails. */
+function openRefusal(path: string): number | undefined {
   // bits: flags of open
   const result = openPath(path, O_RDWR | O_CLOEXEC);
-  if (result < 0) return `cannot open ${path}: ${errnoText(-result)}`;
+  if (result < 0) return -result;
   closeNumber(result);
   return undefined;
 }

@@ -27,7 +27,10 @@ import { KvmDescriptor } from "./descriptor.ts";
 import { hostDriver, ioctlError, type KvmDriver } from "./driver.ts";
 import { Vm } from "./vm.ts";
 
-/** What to do about each errno of opening /dev/kvm. */
+/** The device. */
+export const KVM_PATH = "/dev/kvm";
+
+/** What to do about each errno of opening it. */
 const OPEN_HINTS: Readonly<Record<number, string>> = {
   [ENOENT]:
     "load KVM with `modprobe kvm_amd` or `modprobe kvm_intel`; in a container or a virtual " +
@@ -41,6 +44,11 @@ const OPEN_HINTS: Readonly<Record<number, string>> = {
     "or `modprobe kvm_intel`",
   [EBUSY]: "another hypervisor holds the processor's virtualization: stop VirtualBox or VMware",
 };
+
+/** What to do about a positive errno of opening the device. */
+export function openHint(errno: number): string {
+  return OPEN_HINTS[errno] ?? "see `dmesg | grep kvm`";
+}
 
 /** Most CPUID entries asked for; kernels have about 60. */
 const CPUID_LIMIT = 1024;
@@ -65,14 +73,14 @@ export class Kvm extends KvmDescriptor {
    * Opens the device. Fails with kind `open`, the OS's cause and a hint that fits it; with kind `platform` where no device could be.
    */
   static open(options: KvmOptions = {}): Kvm {
-    requirePlatform(options.build ?? Deno.build);
-    const path = options.path ?? "/dev/kvm";
+    requirePlatform(options.build);
+    const path = options.path ?? KVM_PATH;
     const driver = options.driver ?? hostDriver;
     const result = driver.open(path, O_RDWR | O_CLOEXEC);
     if (result >= 0) return new Kvm(driver, result);
     const cause = new SystemError("open", -result, `Cannot open "${path}"`);
-    const hint = OPEN_HINTS[-result] ?? "see `dmesg | grep kvm`";
-    throw new VireoError("open", `KVM is not available: ${cause.message}; ${hint}`, { cause });
+    const text = `KVM is not available: ${cause.message}; ${openHint(-result)}`;
+    throw new VireoError("open", text, { cause });
   }
 
   /**
@@ -184,10 +192,18 @@ export class Kvm extends KvmDescriptor {
   }
 }
 
-function requirePlatform({ os, arch }: Pick<typeof Deno.build, "os" | "arch">): void {
+/**
+ * Sees that there is a hypervisor for this operating system and processor.
+ *
+ * @param build as `Deno.build` names them
+ * @throws VireoError `platform` where there is none
+ */
+export function requirePlatform(
+  { os, arch }: Pick<typeof Deno.build, "os" | "arch"> = Deno.build,
+): void {
   if (os === "linux" && arch === "x86_64") return;
   throw new VireoError(
     "platform",
-    `Cannot run machines on ${os} with ${arch} processors: Vireo needs Linux' KVM on x86_64`,
+    `Cannot run machines on ${os} with ${arch} processors; use a host with Linux' KVM on x86_64`,
   );
 }

@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ENODEV } from "../../src/abi/linux.ts";
 import { VireoError } from "../../src/base/errors.ts";
+import { noKvm } from "../../src/kvm/host_kvm.ts";
 import { requireFit } from "../../src/cli/boot.ts";
 import { explain, statusOfError } from "../../src/cli/exit_status.ts";
 
@@ -52,9 +54,11 @@ Deno.test("vireo without a command it knows shows its usage and ends with 2", as
 Deno.test("requireFit() refuses a KVM that cannot run Linux, which is status 3", () => {
   requireFit({ kind: "full", reason: "" });
   const none = assertThrows(
-    () => requireFit({ kind: "none", reason: "cannot open /dev/kvm" }),
+    () => requireFit(noKvm(ENODEV)),
     VireoError,
-    "Cannot boot Linux on this system's KVM: cannot open /dev/kvm; see that /dev/kvm is there",
+    "Cannot boot Linux on this system's KVM: /dev/kvm does not open: ENODEV (no such device); " +
+      "the device has no driver: turn on SVM or VT-x in the firmware, then `modprobe kvm_amd` or " +
+      "`modprobe kvm_intel`; or leave --rig=never out",
   );
   const paravirtual = assertThrows(
     () => requireFit({ kind: "paravirtual", reason: "no vmx or svm" }),

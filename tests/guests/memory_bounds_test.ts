@@ -1,18 +1,20 @@
 /** The least and the most RAM that a machine may have, on whatever KVM there is. */
 
-import { assertEquals, assertThrows } from "@std/assert";
-import { splitRam } from "../../src/arch/x86_64/layout.ts";
+import { assertEquals, assertRejects } from "@std/assert";
 import { realModeEntry } from "../../src/arch/x86_64/registers.ts";
 import { ConfigError } from "../../src/base/errors.ts";
 import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
-import { Kvm } from "../../src/kvm/kvm.ts";
+import { createMachine } from "../../src/library/create_machine.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
+import { hostAddressBits, WIDTH_OF_1_TIB } from "../support/address_width.ts";
+import { FakeKvm } from "../support/fake_kvm.ts";
 import { requirement, skipped } from "../support/require.ts";
 
 openAllGroups();
 
+const MIB = 2 ** 20;
 const CODE = 0x1000;
 
 /** `mov al, 'A'; mov dx, 0x3f8; out dx, al; mov al, 7; out 0xf4, al; hlt` in 16 bits. */
@@ -36,23 +38,10 @@ Deno.test("a description takes 1 MiB and 1 TiB of RAM (row 0.6)", () => {
   assertEquals([sizeOf("1M"), sizeOf("1T")], [2 ** 20, 2 ** 40]);
 });
 
-/** Bits that 1 TiB of RAM and the hole below 4 GiB take. */
-const WIDTH = 41;
-
-/** How many bits of address this host gives a guest; 0 without a KVM. */
-function hostWidth(): number {
-  try {
-    using kvm = Kvm.open();
-    return kvm.physicalAddressBits();
-  } catch {
-    return 0;
-  }
-}
-
 const NEEDS = requirement("kvm");
 const WIDE = NEEDS.ignore ? NEEDS : skipped(
-  hostWidth() < WIDTH
-    ? `guest addresses have ${hostWidth()} bits on this host, and 1 TiB needs ${WIDTH}`
+  hostAddressBits() < WIDTH_OF_1_TIB
+    ? `guest addresses have ${hostAddressBits()} bits on this host, and 1 TiB needs ${WIDTH_OF_1_TIB}`
     : undefined,
 );
 
@@ -67,11 +56,35 @@ Deno.test(
   },
 );
 
-Deno.test("1 TiB of RAM is refused where addresses are narrower, with their width (rows 0.6, 4.4)", () => {
-  const error = assertThrows(
-    () => splitRam(2 ** 40, WIDTH - 1),
-    ConfigError,
-    "40 bits on this host",
+for (
+  const { addressBits, size } of [{ addressBits: 40, size: "1T" }, {
+    addressBits: 36,
+    size: "64772M",
+  }]
+) {
+  Deno.test(
+    `a machine of ${size} is refused where addresses have ${addressBits} bits (rows 0.6, 4.4)`,
+    requirement("ffi"),
+    async () => {
+      const driver = new FakeKvm({ addressBits });
+      const error = await assertRejects(
+        () => createMachine({ memory: { size } }, { loader: realMode, driver }),
+        ConfigError,
+        `guest physical addresses have ${addressBits} bits on this host`,
+      );
+      assertEquals([error.path, driver.openFds.size], ["memory.size", 0]);
+      assertEquals(driver.argumentsOf("KVM_SET_USER_MEMORY_REGION"), []);
+    },
   );
-  assertEquals(error.path, "memory.size");
-});
+}
+
+Deno.test(
+  "a machine takes all RAM that narrow addresses reach: 64 GiB but for the hole (rows 0.6, 4.4)",
+  requirement("ffi"),
+  async () => {
+    const driver = new FakeKvm({ addressBits: 36 });
+    const memory = { size: "64768M" };
+    await using machine = await createMachine({ memory }, { loader: realMode, driver });
+    assertEquals(machine.memory.regions.map(({ size }) => size), [3328 * MIB, 60 * 1024 * MIB]);
+  },
+);

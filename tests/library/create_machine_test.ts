@@ -462,8 +462,8 @@ Deno.test("Hypervisor.open() says that a platform has none (row 1.2)", () => {
     assertEquals([error.kind, statusOfError(error)], ["platform", 3]);
     assertEquals(
       error.message,
-      `Cannot run machines on ${build.os} with ${build.arch} processors: ` +
-        "Vireo needs Linux' KVM on x86_64",
+      `Cannot run machines on ${build.os} with ${build.arch} processors; ` +
+        "use a host with Linux' KVM on x86_64",
     );
   }
 });

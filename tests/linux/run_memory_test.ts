@@ -1,7 +1,9 @@
 /** What the RAM of `vireo run` is made of, as Linux in it and /proc on the host show it. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { hostAddressBits, WIDTH_OF_1_TIB } from "../support/address_width.ts";
 import { linuxRequirement } from "../support/linux_guest.ts";
+import { skipped } from "../support/require.ts";
 import { RunMachine, sections, until } from "./run_machine.ts";
 
 const NEEDS = linuxRequirement();
@@ -65,6 +67,30 @@ Deno.test("run without memory.size gives Linux exactly 1 GiB (row 0.2)", NEEDS, 
   assert(said["flags"]?.split(" ").includes("rdrand"), said["flags"]);
   assert(!said["dmi"]?.includes("product_uuid"), said["dmi"]);
 });
+
+const NARROW = NEEDS.ignore ? NEEDS : skipped(
+  hostAddressBits() < WIDTH_OF_1_TIB
+    ? undefined
+    : `guest addresses have ${hostAddressBits()} bits on this host: 1 TiB of RAM fits`,
+);
+
+Deno.test(
+  "run refuses 1 TiB of RAM where addresses are narrower, with their width (rows 0.6, 4.4)",
+  NARROW,
+  async () => {
+    using machine = await RunMachine.make({
+      toml: `[memory]\nsize = "1T"\n${CONSOLE}`,
+      script: "true",
+    });
+    const { code, stderr } = await machine.run();
+    assertEquals(code, 2);
+    assertStringIncludes(
+      new TextDecoder().decode(stderr),
+      "memory.size: Cannot make 1099511627776 bytes of RAM: " +
+        `guest physical addresses have ${hostAddressBits()} bits on this host, `,
+    );
+  },
+);
 
 Deno.test("run keeps RAM in a file, where the guest's own data lies (row 2.5)", NEEDS, async () => {
   using machine = await RunMachine.make({

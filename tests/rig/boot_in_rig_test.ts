@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BOOT, RunningBoot } from "../linux/boot_command.ts";
+import { runProgram, WITHOUT_KVM_RIGHTS } from "../support/program.ts";
 import { requirement } from "../support/require.ts";
 
 const NEEDS = requirement("qemu", "xz");
@@ -30,6 +31,20 @@ Deno.test("boot in the rig keeps its --timeout while its output is stuck", NEEDS
   // It began to count before there was output, and has a margin of six seconds.
   assert(took < limit + 10_000, `it took ${took} ms`);
 });
+
+Deno.test(
+  "boot takes the rig where it may not open /dev/kvm, and says so (row 0.7)",
+  requirement("qemu", "xz", "root", "kvm"),
+  async () => {
+    const boot = [...WITHOUT_KVM_RIGHTS, DENO, ...ARGUMENTS.slice(0, -1)] as const;
+    const { status, stdout, stderr } = await runProgram([...boot, "--exec", "nproc; exit 7"]);
+    assertEquals([status, stdout], [7, "2\n"], stderr);
+    assertMatch(
+      stderr,
+      /^vireo: booting in the rig, a KVM that QEMU emulates, since \/dev\/kvm does not open: EACCES \(permission denied\)$/m,
+    );
+  },
+);
 
 Deno.test("boot in the rig ends at a signal while its output is stuck", NEEDS, async () => {
   await using running = await stuckBoot();

@@ -38,6 +38,8 @@ export interface FakeKvmOptions {
   readonly faults?: readonly Fault[];
   readonly apiVersion?: number;
   readonly vcpuMapSize?: number;
+  /** Width of a guest physical address, as CPUID tells it; 40 where absent. */
+  readonly addressBits?: number;
   /** How many entries the lists of CPUID leaves and MSRs have. */
   readonly listLength?: number;
   /** The index of an MSR that can't be set or read. */
@@ -170,12 +172,14 @@ export class FakeKvm implements KvmDriver {
 
   #fillCpuid(view: DataView): number {
     const length = this.#options.listLength ?? 2;
+    // bits: EAX 15:8 of the leaf, the width of a linear address, and 7:0
+    const width = 0x3000 | (this.#options.addressBits ?? 40);
     if (view.getUint32(KvmCpuid2.nent, true) < length) return -E2BIG;
     view.setUint32(KvmCpuid2.nent, length, true);
     for (let i = 0; i < length; i++) {
       const at = sizeof(KvmCpuid2) + i * sizeof(KvmCpuidEntry2);
       view.setUint32(at + KvmCpuidEntry2.function, i === 0 ? 0x80000008 : i, true);
-      view.setUint32(at + KvmCpuidEntry2.eax, i === 0 ? 0x3028 : 0, true);
+      view.setUint32(at + KvmCpuidEntry2.eax, i === 0 ? width : 0, true);
     }
     return 0;
   }
