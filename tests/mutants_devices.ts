@@ -72,8 +72,8 @@ export const DEVICE_MUTANTS: readonly Mutant[] = [
   {
     name: "input goes to a port that nobody has open",
     file: "src/virtio/console_port.ts",
-    line: "while (this.#input !== undefined && this.#guestOpen) {",
-    broken: "while (this.#input !== undefined) {",
+    line: "while (this.#input.isOpen && this.#guestOpen) {",
+    broken: "while (this.#input.isOpen) {",
     test: {
       file: "tests/fuzz/console_test.ts",
       name: "ConsolePorts carries what its model does, whatever the chains and messages",

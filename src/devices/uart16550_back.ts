@@ -4,14 +4,13 @@
  * @module
  */
 
-import { EAGAIN, EINTR, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
+import { EAGAIN, EINTR, EPOLLIN } from "../abi/linux.ts";
 import { UART_IER_RDI } from "../abi/devices.ts";
 import { errnoText } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { IrqLine } from "../bus/irq_line.ts";
-import { ClientServer } from "../host/client_server.ts";
+import { CharacterBackend } from "../host/character_backend.ts";
 import { EventFd } from "../host/fd.ts";
-import { SharedStream } from "../host/tty.ts";
 import type { Back, BackContext } from "./back.ts";
 import { UART_INPUT_SIZE, UartBlock, UartState } from "./uart16550_state.ts";
 
@@ -34,11 +33,7 @@ export class Uart16550Back implements Back {
   readonly #uart: UartBlock;
   readonly #notify: EventFd;
   readonly #chunk = new Uint8Array(CHUNK);
-  #server: ClientServer | undefined;
-  #input: SharedStream | undefined;
-  #output: SharedStream | undefined;
-  #outputWaits = false;
-  #inputWaits = false;
+  readonly #host: CharacterBackend;
   #active = false;
 
   /**
@@ -53,8 +48,14 @@ export class Uart16550Back implements Back {
     const logSize = Number(descriptor.options["logSize"]);
     this.#uart = new UartBlock(context.state, descriptor.state, logSize);
     this.#notify = EventFd.borrow(descriptor.fds["notify"] ?? -1);
-    this.#input = streamOf(descriptor.fds["input"]);
-    this.#output = streamOf(descriptor.fds["output"]);
+    this.#host = new CharacterBackend(context.loop, {
+      readable: () => this.#moveInput(),
+      writable: () => this.#moveOutput(),
+      connected: () => this.#move(),
+      warn: (message) => context.warn(descriptor, message),
+    });
+    this.#host.input.open(descriptor.fds["input"]);
+    this.#host.output.open(descriptor.fds["output"]);
   }
 
   activate(): void {
@@ -62,20 +63,19 @@ export class Uart16550Back implements Back {
       this.#notify.read();
       this.#move();
     });
-    const { listener } = this.#descriptor.fds;
-    if (listener !== undefined) this.#server ??= this.#serve(listener);
+    this.#host.listen(this.#descriptor.fds["listener"]);
     this.resume();
   }
 
   drain(): void {
     this.#active = false;
-    this.#waitForOutput(false);
-    this.#waitForInput(false);
+    this.#host.output.wait(false);
+    this.#host.input.wait(false);
   }
 
   resume(): void {
     this.#active = true;
-    this.#waitForInput(true);
+    this.#host.input.wait(true);
     this.#move();
   }
 
@@ -97,38 +97,35 @@ export class Uart16550Back implements Back {
 
   /** What waits for a reader; a pseudo-terminal may never get one. */
   pending(): boolean {
-    if (this.#output === undefined || this.#output.mode === "polled") return false;
+    if (!this.#host.output.isOpen || this.#host.output.mode === "polled") return false;
     return this.#uart.word(S.written) !== this.#uart.word(S.drained);
   }
 
   /** Writes out what it can without waiting, so that a machine's last words are seen. */
   close(): void {
     this.#moveOutput(this.#uart.log.length);
-    this.#server?.[Symbol.dispose]();
-    this.#server = undefined;
-    this.drain();
+    this.#active = false;
     this.#context.loop.remove(this.#notify.number);
-    this.#dropInput();
-    this.#dropOutput();
+    this.#host.close();
   }
 
   /** The front has something to write out, or there is room again for input. */
   #move(): void {
     if (!this.#active) return;
-    if (!this.#outputWaits) this.#moveOutput();
-    this.#waitForInput(true);
+    if (!this.#host.output.waits) this.#moveOutput();
+    this.#host.input.wait(true);
   }
 
   #moveOutput(most = BATCH): void {
-    for (let calls = 0; calls < most && this.#output !== undefined; calls++) {
+    for (let calls = 0; calls < most && this.#host.output.isOpen; calls++) {
       const count = this.#nextChunk();
-      if (count === 0) return this.#waitForOutput(false);
-      const result = this.#output.write(this.#chunk, count);
+      if (count === 0) return this.#host.output.wait(false);
+      const result = this.#host.output.write(this.#chunk, count);
       if (result === -EAGAIN) break;
       if (result >= 0) this.#advance(result);
       else if (result !== -EINTR) this.#loseOutput(result);
     }
-    this.#waitForOutput(true);
+    this.#host.output.wait(true);
   }
 
   /** Copies what is to be written next, and says that the back sleeps where there is nothing. */
@@ -155,46 +152,21 @@ export class Uart16550Back implements Back {
     this.#uart.lock.release();
   }
 
-  #serve(listener: number): ClientServer {
-    return new ClientServer(this.#context.loop, listener, {
-      connected: (client) => {
-        this.#input = SharedStream.of(client);
-        this.#output = SharedStream.of(client);
-        this.#move();
-      },
-      failed: (errno) => {
-        this.#context.warn(this.#descriptor, `Cannot take clients any more: ${errnoText(errno)}`);
-      },
-    });
-  }
-
-  /** What the log keeps meanwhile is for the next one. */
-  #clientGone(server: ClientServer): void {
-    this.#dropInput();
-    this.#dropOutput();
-    server.next();
-  }
-
+  /** What the log keeps until there is another client is for that one. */
   #loseOutput(result: number): void {
-    if (this.#server !== undefined) return this.#clientGone(this.#server);
-    this.#dropOutput();
+    if (this.#host.loseOutput()) return;
     const reason = errnoText(-result);
     this.#context.warn(this.#descriptor, `Cannot write serial output any more: ${reason}`);
   }
 
-  /** At the input's end the guest sees a line on which nothing more comes. */
-  #endInput(): void {
-    if (this.#server !== undefined) this.#clientGone(this.#server);
-    else this.#dropInput();
-  }
-
   #moveInput(): void {
-    if (this.#input === undefined) return;
+    if (!this.#host.input.isOpen) return;
     const room = this.#inputRoom();
-    if (room === 0) return this.#waitForInput(false);
-    const result = this.#input.read(this.#chunk.subarray(0, room));
+    if (room === 0) return this.#host.input.wait(false);
+    const result = this.#host.input.read(this.#chunk.subarray(0, room));
     if (result > 0) this.#feed(result);
-    else if (result !== -EAGAIN && result !== -EINTR) this.#endInput();
+    // At the input's end the guest sees a line on which nothing more comes.
+    else if (result !== -EAGAIN && result !== -EINTR) this.#host.endInput();
   }
 
   /** How much the guest can take, and says that the back sleeps where that is nothing. */
@@ -213,37 +185,4 @@ export class Uart16550Back implements Back {
     this.#uart.lock.release();
     if (pulse) this.#irq.trigger();
   }
-
-  #dropInput(): void {
-    this.#waitForInput(false);
-    this.#input?.[Symbol.dispose]();
-    this.#input = undefined;
-  }
-
-  #dropOutput(): void {
-    this.#waitForOutput(false);
-    this.#output?.[Symbol.dispose]();
-    this.#output = undefined;
-  }
-
-  /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */
-  #waitForInput(wanted: boolean): void {
-    if (this.#input === undefined || this.#inputWaits === wanted) return;
-    this.#inputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#input.fd, EPOLLIN, () => this.#moveInput());
-    else loop.remove(this.#input.fd);
-  }
-
-  #waitForOutput(wanted: boolean): void {
-    if (this.#output === undefined || this.#outputWaits === wanted) return;
-    this.#outputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#output.fd, EPOLLOUT, () => this.#moveOutput());
-    else loop.remove(this.#output.fd);
-  }
-}
-
-function streamOf(fd: number | undefined): SharedStream | undefined {
-  return fd === undefined || fd < 0 ? undefined : SharedStream.of(fd);
 }

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { EAGAIN, EINTR, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
+import { EAGAIN, EINTR } from "../abi/linux.ts";
 import {
   VIRTIO_CONSOLE_F_SIZE,
   VIRTIO_ID_CONSOLE,
@@ -19,8 +19,7 @@ import {
 import { errnoText } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { TERMINAL_HELP, type TerminalCommand, TerminalEscape } from "../devices/terminal_escape.ts";
-import { ClientServer } from "../host/client_server.ts";
-import { SharedStream } from "../host/tty.ts";
+import { CharacterBackend } from "../host/character_backend.ts";
 import { ByteRing } from "./byte_ring.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
@@ -87,14 +86,10 @@ export class Console implements VirtioDevice {
   readonly #escape: TerminalEscape | undefined;
   /** Keys for the guest; used where input is read ahead. */
   readonly #keys = new ByteRing(KEYS_SIZE);
-  readonly #server: ClientServer | undefined;
-  #input: SharedStream | undefined;
-  #output: SharedStream | undefined;
+  readonly #host: CharacterBackend;
   /** Input is read before the guest has buffers for it. */
   readonly #readsAhead: boolean;
   #sizeTold = false;
-  #inputWaits = false;
-  #outputWaits = false;
 
   /**
    * A terminal on the host's descriptors.
@@ -105,14 +100,19 @@ export class Console implements VirtioDevice {
     this.#context = context;
     this.#chain = new DescriptorChain(context.memory, QUEUE_SIZE);
     const { fds, options } = context.descriptor;
-    this.#input = streamOf(fds["input"]);
-    this.#output = streamOf(fds["output"]);
-    const { listener } = fds;
-    if (listener !== undefined) this.#server = this.#serve(listener);
-    this.#readsAhead = options["escape"] === true || listener !== undefined;
+    this.#host = new CharacterBackend(context.loop, {
+      readable: () => this.#inputReady(),
+      writable: () => this.#flush(),
+      connected: () => this.#clientConnected(),
+      warn: (message) => context.warn(message),
+    });
+    this.#host.input.open(fds["input"]);
+    this.#host.output.open(fds["output"]);
+    this.#host.listen(fds["listener"]);
+    this.#readsAhead = options["escape"] === true || this.#host.listens;
     if (options["escape"] === true) {
       this.#escape = new TerminalEscape((command) => this.#command(command));
-      this.#waitForInput(true);
+      this.#host.input.wait(true);
     }
   }
 
@@ -130,15 +130,13 @@ export class Console implements VirtioDevice {
   /** Whether output waits for the host to take it: what a guest has said last is worth a moment's patience. */
   pending(): boolean {
     this.#context.process(TRANSMIT);
-    return this.#output !== undefined && this.#ring.length > 0;
+    return this.#host.output.isOpen && this.#ring.length > 0;
   }
 
   /** Writes out what it can without waiting, and lets go of its streams. */
   close(): void {
     this.#flush();
-    this.#server?.[Symbol.dispose]();
-    this.#closeInput();
-    this.#closeOutput();
+    this.#host.close();
   }
 
   /** Another driver is to be told the size anew. */
@@ -149,11 +147,11 @@ export class Console implements VirtioDevice {
   #transmit(queue: Virtqueue): void {
     while (queue.pop(this.#chain)) {
       if (!this.#sizeTold) this.#tellSize();
-      if (this.#output !== undefined) this.#keep();
-      else if (this.#server !== undefined) this.#keepNewest();
+      if (this.#host.output.isOpen) this.#keep();
+      else if (this.#host.listens) this.#keepNewest();
       queue.pushUsed(this.#chain.head, 0);
     }
-    if (!this.#outputWaits) this.#flush();
+    if (!this.#host.output.waits) this.#flush();
   }
 
   /**
@@ -188,45 +186,29 @@ export class Console implements VirtioDevice {
     this.#keep();
   }
 
-  #serve(listener: number): ClientServer {
-    return new ClientServer(this.#context.loop, listener, {
-      connected: (client) => {
-        this.#input = SharedStream.of(client);
-        this.#output = SharedStream.of(client);
-        this.#flush();
-        this.#waitForInput(true);
-      },
-      failed: (errno) => {
-        this.#context.warn(`Cannot take clients any more: ${errnoText(errno)}`);
-      },
-    });
-  }
-
-  #clientGone(server: ClientServer): void {
-    this.#closeInput();
-    this.#closeOutput();
-    server.next();
+  #clientConnected(): void {
+    this.#flush();
+    this.#host.input.wait(true);
   }
 
   #flush(): void {
-    while (this.#output !== undefined && this.#ring.length > 0) {
-      const result = this.#output.write(this.#ring.peek(CONSOLE_RING_SIZE));
-      if (result === -EAGAIN) return this.#waitForOutput(true);
+    while (this.#host.output.isOpen && this.#ring.length > 0) {
+      const result = this.#host.output.write(this.#ring.peek(CONSOLE_RING_SIZE));
+      if (result === -EAGAIN) return this.#host.output.wait(true);
       if (result >= 0) this.#ring.drop(result);
       else if (result !== -EINTR) this.#loseOutput(result);
     }
-    this.#waitForOutput(false);
+    this.#host.output.wait(false);
   }
 
   #loseOutput(result: number): void {
-    if (this.#server !== undefined) return this.#clientGone(this.#server);
-    this.#closeOutput();
+    if (this.#host.loseOutput()) return;
     this.#ring.clear();
     this.#context.warn(`Cannot write output any more, it is dropped: ${errnoText(-result)}`);
   }
 
   #receive(queue: Virtqueue): void {
-    while (this.#input !== undefined || this.#keys.length > 0) {
+    while (this.#host.input.isOpen || this.#keys.length > 0) {
       // No buffer: the driver notifies when it has one.
       if (!queue.pop(this.#chain)) return this.#leaveInput();
       const count = this.#read(this.#chain.writableLength);
@@ -236,7 +218,7 @@ export class Console implements VirtioDevice {
       } else if (this.#chain.writableLength === 0) queue.pushUsed(this.#chain.head, 0);
       else {
         queue.undoPop();
-        if (count < 0) return this.#waitForInput(true);
+        if (count < 0) return this.#host.input.wait(true);
       }
     }
   }
@@ -249,18 +231,13 @@ export class Console implements VirtioDevice {
   }
 
   #readInput(bytes: Uint8Array<ArrayBuffer>): number {
-    if (this.#input === undefined) return 0;
-    const result = this.#input.read(bytes);
+    if (!this.#host.input.isOpen) return 0;
+    const result = this.#host.input.read(bytes);
     if (result === -EAGAIN) return -1;
     if (result === -EINTR) return 0;
     // A terminal that has hung up gives EIO; whatever it is, there is nothing more to come.
-    if (result <= 0) this.#endInput();
+    if (result <= 0) this.#host.endInput();
     return Math.max(0, result);
-  }
-
-  #endInput(): void {
-    if (this.#server !== undefined) this.#clientGone(this.#server);
-    else this.#closeInput();
   }
 
   #takeKeys(bytes: Uint8Array<ArrayBuffer>): number {
@@ -268,7 +245,7 @@ export class Console implements VirtioDevice {
     if (keys.length === 0) return -1;
     bytes.set(keys);
     this.#keys.drop(keys.length);
-    this.#waitForInput(true);
+    this.#host.input.wait(true);
     return keys.length;
   }
 
@@ -276,7 +253,7 @@ export class Console implements VirtioDevice {
   #sortKeys(): void {
     const room = this.#escape === undefined ? Math.min(this.#keys.free, READ_SIZE) : READ_SIZE;
     // The rest is for when the guest has taken some.
-    if (room === 0) return this.#waitForInput(false);
+    if (room === 0) return this.#host.input.wait(false);
     const count = this.#readInput(this.#bytes.subarray(0, room));
     if (count <= 0) return;
     const kept = this.#escape?.filter(this.#bytes, count) ?? count;
@@ -296,48 +273,15 @@ export class Console implements VirtioDevice {
     }
   }
 
-  /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */
-  #waitForInput(wanted: boolean): void {
-    if (this.#input === undefined || this.#inputWaits === wanted) return;
-    this.#inputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#input.fd, EPOLLIN, () => this.#inputReady());
-    else loop.remove(this.#input.fd);
-  }
-
   /** Leaves input with the host, unless some of it may be for us. */
   #leaveInput(): void {
-    if (!this.#readsAhead) this.#waitForInput(false);
+    if (!this.#readsAhead) this.#host.input.wait(false);
   }
 
   #inputReady(): void {
     if (this.#readsAhead) this.#sortKeys();
     else this.#context.process(RECEIVE);
   }
-
-  #waitForOutput(wanted: boolean): void {
-    if (this.#output === undefined || this.#outputWaits === wanted) return;
-    this.#outputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#output.fd, EPOLLOUT, () => this.#flush());
-    else loop.remove(this.#output.fd);
-  }
-
-  #closeInput(): void {
-    this.#waitForInput(false);
-    this.#input?.[Symbol.dispose]();
-    this.#input = undefined;
-  }
-
-  #closeOutput(): void {
-    this.#waitForOutput(false);
-    this.#output?.[Symbol.dispose]();
-    this.#output = undefined;
-  }
-}
-
-function streamOf(fd: number | undefined): SharedStream | undefined {
-  return fd === undefined || fd < 0 ? undefined : SharedStream.of(fd);
 }
 
 function clamp(characters: number): number {

@@ -7,7 +7,7 @@
 
 import { EAGAIN, EINTR, EPIPE, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
 import { errnoText } from "../base/errors.ts";
-import type { SharedStream } from "../host/tty.ts";
+import { LoopStream } from "../host/loop_stream.ts";
 import { PortNews } from "./console_control.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { LineSplitter } from "./line_splitter.ts";
@@ -38,10 +38,10 @@ export interface PortParts {
   readonly id: number;
   /** What the guest finds it by. */
   readonly name: string;
-  /** Where the guest's input comes from. */
-  readonly input: SharedStream | undefined;
-  /** Where the guest's output goes to. */
-  readonly output: SharedStream | undefined;
+  /** Descriptor that the guest's input comes from, borrowed. */
+  readonly input: number | undefined;
+  /** Descriptor that the guest's output goes to, borrowed. */
+  readonly output: number | undefined;
   /** Takes the guest's output instead. */
   readonly lines: LineSplitter | undefined;
   /** Index of the queue whose buffers input goes to. */
@@ -62,10 +62,9 @@ export class ConsolePort {
   readonly #bytes = new Uint8Array(CHUNK);
   /** The front of {@linkcode ConsolePort.#bytes}, as long as the guest's buffers usually are. */
   #view = this.#bytes;
-  #input: SharedStream | undefined;
-  #output: SharedStream | undefined;
-  #inputWaits = false;
-  #outputWaits = false;
+  readonly #input: LoopStream;
+  readonly #output: LoopStream;
+  readonly #inputOnly: boolean;
   /** The output failed: the port does not come back. */
   #removed = false;
   /** A process in the guest has it open; what is sent to a closed port is thrown away by Linux. */
@@ -86,8 +85,11 @@ export class ConsolePort {
     this.#context = context;
     this.#parts = parts;
     this.#chain = new DescriptorChain(context.memory, PORT_QUEUE_SIZE);
-    this.#input = parts.input;
-    this.#output = parts.output;
+    this.#input = new LoopStream(context.loop, EPOLLIN, () => context.process(parts.receive));
+    this.#output = new LoopStream(context.loop, EPOLLOUT, () => this.#goOn());
+    this.#input.open(parts.input);
+    this.#output.open(parts.output);
+    this.#inputOnly = this.#input.isOpen && !this.#output.isOpen && parts.lines === undefined;
     this.news = new PortNews(parts.id, parts.name);
   }
 
@@ -106,7 +108,7 @@ export class ConsolePort {
   setGuestOpen(open: boolean): void {
     this.#guestOpen = open;
     if (open) this.#context.process(this.#parts.receive);
-    else this.#waitForInput(false);
+    else this.#input.wait(false);
   }
 
   /** Writes the guest's output as far as the host takes it; the rest stays in the queue. */
@@ -117,21 +119,21 @@ export class ConsolePort {
     while (queue.pop(this.#chain)) {
       if (!this.#take(this.#chain)) {
         queue.undoPop();
-        if (this.#left > 0) return this.#waitForOutput(true);
+        if (this.#left > 0) return this.#output.wait(true);
         queue.endRound();
         break;
       }
       this.#written = 0;
       queue.pushUsed(this.#chain.head, 0);
     }
-    this.#waitForOutput(false);
+    this.#output.wait(false);
   }
 
   /** Reads what the host has into the buffers that the guest offers. */
   receive(queue: Virtqueue): void {
-    while (this.#input !== undefined && this.#guestOpen) {
+    while (this.#input.isOpen && this.#guestOpen) {
       // No buffer: the driver notifies when it has one.
-      if (!queue.pop(this.#chain)) return this.#waitForInput(false);
+      if (!queue.pop(this.#chain)) return this.#input.wait(false);
       const room = this.#chain.writableLength;
       const count = room === 0 ? 0 : this.#input.read(this.#viewOf(room));
       if (count > 0 || room === 0) {
@@ -140,7 +142,7 @@ export class ConsolePort {
         continue;
       }
       queue.undoPop();
-      if (count === -EAGAIN) return this.#waitForInput(true);
+      if (count === -EAGAIN) return this.#input.wait(true);
       if (count !== -EINTR) this.#endInput();
     }
   }
@@ -149,13 +151,13 @@ export class ConsolePort {
   pending(): boolean {
     this.#context.process(this.#parts.transmit);
     const exhausted = this.#context.queue(this.#parts.transmit)?.exhausted ?? false;
-    return this.#output !== undefined && (this.#outputWaits || exhausted);
+    return this.#output.isOpen && (this.#output.waits || exhausted);
   }
 
   /** Touches no guest memory until the queues are processed again. */
   drain(): void {
-    this.#waitForInput(false);
-    this.#waitForOutput(this.#salvaged.length > 0);
+    this.#input.wait(false);
+    this.#output.wait(this.#salvaged.length > 0);
   }
 
   /**
@@ -168,7 +170,7 @@ export class ConsolePort {
     this.#guestOpen = false;
     this.#written = 0;
     this.#parts.lines?.clear();
-    this.#waitForOutput(this.#salvaged.length > 0);
+    this.#output.wait(this.#salvaged.length > 0);
   }
 
   /** Writes out what it can without waiting, and lets go of its streams. */
@@ -177,8 +179,8 @@ export class ConsolePort {
     this.#writeSalvaged();
     const lost = this.#salvaged.length;
     if (lost > 0) this.#warn(`${lost} bytes of output are lost: nobody read them in time`);
-    this.#closeInput();
-    this.#closeOutput();
+    this.#input.close();
+    this.#output.close();
   }
 
   /** What a snapshot needs beside the queues: 12 bytes and the output from before a reset. */
@@ -209,8 +211,7 @@ export class ConsolePort {
    * either, and lets writers wait: a port that has an output stays open when its input has ended.
    */
   get #ended(): boolean {
-    const { input, output, lines } = this.#parts;
-    return input !== undefined && this.#input === undefined && !output && !lines;
+    return this.#inputOnly && !this.#input.isOpen;
   }
 
   /** Takes the chain's output from where it was left; false where the host takes no more, or the round has no bytes left. */
@@ -233,7 +234,7 @@ export class ConsolePort {
 
   /** Writes bytes: how many were taken, or -1 where the host takes no more. Without an output all are thrown away. */
   #write(bytes: Uint8Array<ArrayBuffer>, count: number): number {
-    while (this.#output !== undefined) {
+    while (this.#output.isOpen) {
       const result = this.#output.write(bytes, count);
       if (result >= 0) return result;
       if (result === -EAGAIN) return -1;
@@ -247,7 +248,7 @@ export class ConsolePort {
    * as a local process would. A closed port would make Linux' writers wait for ever, and thrown-away output never ends.
    */
   #loseOutput(result: number): void {
-    this.#closeOutput();
+    this.#output.close();
     this.#salvaged = NOTHING;
     this.#removed = true;
     this.news.remove();
@@ -259,7 +260,7 @@ export class ConsolePort {
 
   /** All data before the end is shown to the driver before it hears of the end. */
   #endInput(): void {
-    this.#closeInput();
+    this.#input.close();
     if (!this.#ended) return;
     this.#context.complete(this.#parts.receive);
     this.news.open(false);
@@ -268,7 +269,7 @@ export class ConsolePort {
 
   #salvage(): void {
     const queue = this.#context.queue(this.#parts.transmit);
-    if (queue === undefined || this.#output === undefined) return;
+    if (queue === undefined || !this.#output.isOpen) return;
     const parts = [this.#salvaged];
     let kept = this.#salvaged.length;
     try {
@@ -290,7 +291,7 @@ export class ConsolePort {
     while (this.#salvaged.length > 0) {
       const taken = this.#write(this.#salvaged, this.#salvaged.length);
       if (taken < 0) {
-        this.#waitForOutput(true);
+        this.#output.wait(true);
         return false;
       }
       this.#salvaged = this.#salvaged.subarray(taken);
@@ -305,39 +306,10 @@ export class ConsolePort {
     return this.#view;
   }
 
-  /** A descriptor that isn't waited for is out of the loop: epoll reports a hang-up even to those who ask for nothing. */
-  #waitForInput(wanted: boolean): void {
-    if (this.#input === undefined || this.#inputWaits === wanted) return;
-    this.#inputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#input.fd, EPOLLIN, () => this.#context.process(this.#parts.receive));
-    else loop.remove(this.#input.fd);
-  }
-
-  #waitForOutput(wanted: boolean): void {
-    if (this.#output === undefined || this.#outputWaits === wanted) return;
-    this.#outputWaits = wanted;
-    const { loop } = this.#context;
-    if (wanted) loop.add(this.#output.fd, EPOLLOUT, () => this.#goOn());
-    else loop.remove(this.#output.fd);
-  }
-
   #goOn(): void {
     if (!this.#writeSalvaged()) return;
-    this.#waitForOutput(false);
+    this.#output.wait(false);
     this.#context.process(this.#parts.transmit);
-  }
-
-  #closeInput(): void {
-    this.#waitForInput(false);
-    this.#input?.[Symbol.dispose]();
-    this.#input = undefined;
-  }
-
-  #closeOutput(): void {
-    this.#waitForOutput(false);
-    this.#output?.[Symbol.dispose]();
-    this.#output = undefined;
   }
 
   #warn(message: string): void {

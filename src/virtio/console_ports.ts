@@ -16,7 +16,6 @@ import {
 import { RateLimit } from "../base/rate_limit.ts";
 import { sizeof } from "../base/struct.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
-import { SharedStream } from "../host/tty.ts";
 import { CONTROL_SIZE, type ControlMessage, readControl } from "./console_control.ts";
 import { ConsolePort, PORT_QUEUE_SIZE } from "./console_port.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
@@ -143,8 +142,8 @@ export class ConsolePorts implements VirtioDevice {
     return new ConsolePort(this.#context, {
       id,
       name: port.name,
-      input: streamOf(port.input === null ? undefined : fds[port.input]),
-      output: streamOf(port.output === null ? undefined : fds[port.output]),
+      input: port.input === null ? undefined : fds[port.input],
+      output: port.output === null ? undefined : fds[port.output],
       lines: port.control ? new LineSplitter(CONTROL_LINE_SIZE, post) : undefined,
       receive: 2 * pair,
       transmit: 2 * pair + 1,
@@ -196,8 +195,4 @@ export class ConsolePorts implements VirtioDevice {
         this.#context.warn(`Driver sent unknown control event ${event}`);
     }
   }
-}
-
-function streamOf(fd: number | undefined): SharedStream | undefined {
-  return fd === undefined || fd < 0 ? undefined : SharedStream.of(fd);
 }
