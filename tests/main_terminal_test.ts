@@ -1,7 +1,7 @@
 /** The program on a real terminal: killed at random moments, and its completion in shells. */
 
 import { assert, assertEquals } from "@std/assert";
-import { SIGNALS } from "../src/cli/exit_status.ts";
+import { END_SIGNALS, type EndSignal } from "../src/host/signals.ts";
 import { writeGuests } from "./support/guest_kernel.ts";
 import { compiledProgram, SOURCE } from "./support/program.ts";
 import { Random } from "./support/random.ts";
@@ -50,7 +50,7 @@ Deno.test(
     await shell.enter("stty -g >before");
     const before = await fileAt(`${FIXTURES}/before`);
     const random = new Random(SEED);
-    const signals = Object.entries(SIGNALS) as [keyof typeof SIGNALS, number][];
+    const signals = Object.entries(END_SIGNALS) as [EndSignal, number][];
     for (let kill = 0; kill < KILLS; kill++) {
       const line = LINES[random.below(LINES.length)] ?? LINES[0];
       const [signal, number] = signals[random.below(signals.length)] ?? ["SIGTERM", 15];

@@ -19,6 +19,7 @@ import { openResources, type Resources } from "../machine/resources.ts";
 import { join } from "../std/path.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
+import { endByReport, type GuestEnd } from "./guest_end.ts";
 import { GuestReport } from "./guest_report.ts";
 import { kernelLog, withState } from "./machine_report.ts";
 import { say } from "./say.ts";
@@ -27,9 +28,8 @@ import { Terminal } from "./terminal.ts";
 
 /** How a boot ended. */
 export type BootEnd =
-  | { readonly kind: "powered-off" | "reboot" }
+  | GuestEnd
   | { readonly kind: "command"; readonly status: number }
-  | { readonly kind: "crashed"; readonly text: string }
   | Stop;
 
 /** What a session is made of. */
@@ -177,33 +177,9 @@ function endOf(
   { machine, options }: { readonly machine: Machine; readonly options: BootOptions },
 ): BootEnd {
   if (report.status !== undefined) return { kind: "command", status: report.status };
-  const end = judge(outcome, report);
+  const end = endByReport(outcome, report);
   if (end.kind === "crashed" && !options.verbose) say(shownLog(machine));
   return end;
-}
-
-/** Pure part of the judgement. */
-export function judge(
-  outcome: Pick<Outcome, "reason" | "text">,
-  report: Pick<GuestReport, "ready">,
-): BootEnd {
-  const { reason, text } = outcome;
-  switch (reason) {
-    case "powered-off":
-    case "reboot":
-      if (report.ready) return { kind: reason };
-      return { kind: "crashed", text: `${text} before its init had reported in` };
-    case "crashed":
-    case "halted":
-    case "debug-exit":
-    case "interrupted":
-    case "timed-out":
-    case "yield":
-    case "user-yield":
-      return { kind: "crashed", text };
-    default:
-      throw reason satisfies never;
-  }
 }
 
 function shownLog(machine: Machine): string {

@@ -4,8 +4,10 @@
  * @module
  */
 
-import { SIGHUP, SIGINT, SIGTERM } from "../abi/linux.ts";
 import { ConfigError, type ErrorKind, errorText, VireoError } from "../base/errors.ts";
+import { END_SIGNALS } from "../host/signals.ts";
+import type { GuestEnd } from "./guest_end.ts";
+import type { Stop } from "./stop_request.ts";
 
 /** Exit statuses by meaning. */
 export const EXIT = {
@@ -43,17 +45,8 @@ export const EXIT_ROWS: readonly { readonly left: string; readonly right: string
   },
 ];
 
-/** Numbers of the signals that end us in order. */
-export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
-
-/** How a guest or its run ended, as far as the status goes. */
-type MachineEnd =
-  | { readonly kind: "powered-off" | "reboot" | "quit" | "timeout" }
-  | { readonly kind: "crashed"; readonly text: string }
-  | { readonly kind: "signal"; readonly signal: keyof typeof SIGNALS };
-
 /** The status that a machine's end stands for. */
-export function statusOfMachine(end: MachineEnd): number {
+export function statusOfMachine(end: GuestEnd | Stop): number {
   switch (end.kind) {
     case "powered-off":
     case "quit":
@@ -65,7 +58,7 @@ export function statusOfMachine(end: MachineEnd): number {
     case "timeout":
       return EXIT.timeout;
     case "signal":
-      return EXIT.signal + SIGNALS[end.signal];
+      return EXIT.signal + END_SIGNALS[end.signal];
     default:
       throw end satisfies never;
   }

@@ -13,21 +13,16 @@ import { nameThread } from "../host/thread.ts";
 import { buildMachine } from "../machine/builder.ts";
 import type { DeviceMessage } from "../machine/events.ts";
 import type { Machine } from "../machine/machine.ts";
-import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
 import { openBackends } from "../library/backends.ts";
 import { kernelLoader } from "../library/create_machine.ts";
 import type { BootTimer } from "./boot_timer.ts";
+import { endByLog, type GuestEnd } from "./guest_end.ts";
 import { LateTrim } from "./late_trim.ts";
 import { kernelLog, withState } from "./machine_report.ts";
 import type { RunLog } from "./run_log.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
-
-/** How a guest ended by itself. */
-export type GuestEnd =
-  | { readonly kind: "powered-off" | "reboot" }
-  | { readonly kind: "crashed"; readonly text: string };
 
 /** How a run ended. */
 export type RunEnd = GuestEnd | Stop;
@@ -132,7 +127,7 @@ async function runGuest(run: OpenRun): Promise<RunEnd> {
     // may have none: its buffer is what they get.
     const isLeft = description.console.backend === "pty";
     if (!isLeft) await Promise.race([machine.flush(Infinity), stop.requested()]);
-    const end = endOf(outcome, new TextDecoder().decode(machine.serialLog()));
+    const end = endByLog(outcome, new TextDecoder().decode(machine.serialLog()));
     if (end.kind === "crashed") showKernelLog(run, machine);
     return end;
   } catch (error) {
@@ -148,41 +143,6 @@ function tellReady(ready: Fd): void {
   write(ready.number, new TextEncoder().encode("ready\n"));
   ready.close();
 }
-
-/**
- * What an outcome is for the description. Nobody tells us here whether the guest's init was up, and a kernel that panics before the
- * driver of pvpanic is there just resets: what it has said last tells the two apart.
- *
- * @param serialLog what it has written to its serial port
- */
-export function endOf(
-  { reason, text }: Pick<Outcome, "reason" | "text">,
-  serialLog = "",
-): GuestEnd {
-  switch (reason) {
-    case "powered-off":
-      return { kind: reason };
-    case "reboot": {
-      const panic = serialLog.slice(-PANIC_REPORT).match(PANIC)?.[1];
-      if (panic === undefined) return { kind: reason };
-      return { kind: "crashed", text: `The guest's kernel panicked and reset: ${panic}` };
-    }
-    case "crashed":
-    case "halted":
-    case "debug-exit":
-    case "interrupted":
-    case "timed-out":
-    case "yield":
-    case "user-yield":
-      return { kind: "crashed", text };
-    default:
-      throw reason satisfies never;
-  }
-}
-
-/** Most characters that Linux writes about a panic before it resets. */
-const PANIC_REPORT = 16384;
-const PANIC = /Kernel panic - not syncing: ([^\r\n]*)/;
 
 /** Where the serial port is kept for this moment alone, its last lines. */
 function showKernelLog({ description, log }: OpenRun, machine: Machine): void {

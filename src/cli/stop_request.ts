@@ -4,11 +4,11 @@
  * @module
  */
 
-import { SIGNALS } from "./exit_status.ts";
+import { END_SIGNALS, type EndSignal, onSignal } from "../host/signals.ts";
 
 /** Why a run is to end. */
 export type Stop =
-  | { readonly kind: "signal"; readonly signal: keyof typeof SIGNALS }
+  | { readonly kind: "signal"; readonly signal: EndSignal }
   | { readonly kind: "timeout" }
   | { readonly kind: "quit" };
 
@@ -30,10 +30,8 @@ export class StopRequest implements Disposable {
   constructor(leave: (stop: Stop) => void, grace: number = GRACE) {
     this.#leave = leave;
     this.#grace = grace;
-    for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
-      const heard = () => this.#heard(signal);
-      Deno.addSignalListener(signal, heard);
-      this.#stack.defer(() => Deno.removeSignalListener(signal, heard));
+    for (const signal of Object.keys(END_SIGNALS) as EndSignal[]) {
+      this.#stack.use(onSignal(signal, () => this.#heard(signal)));
     }
   }
 
@@ -76,7 +74,7 @@ export class StopRequest implements Disposable {
     this.#stack.dispose();
   }
 
-  #heard(signal: keyof typeof SIGNALS): void {
+  #heard(signal: EndSignal): void {
     if (this.#stop === undefined) this.request({ kind: "signal", signal });
     else this.#leave({ kind: "signal", signal });
   }

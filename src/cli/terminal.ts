@@ -4,15 +4,10 @@
  * @module
  */
 
-import { disableOutputProcessing } from "../host/tty.ts";
+import { onSignal } from "../host/signals.ts";
+import { disableOutputProcessing, type TerminalSize } from "../host/tty.ts";
 
 const STDIN = 0;
-
-/** Size in characters. */
-export interface TerminalSize {
-  readonly columns: number;
-  readonly rows: number;
-}
 
 /** What a guest is told where the output is no terminal. */
 const NO_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
@@ -48,9 +43,7 @@ export class Terminal implements Disposable {
 
   /** Calls back with the new size whenever it changes, until what it gives is disposed. */
   watchSize(changed: (size: TerminalSize) => void): Disposable {
-    const heard = () => changed(this.size);
-    Deno.addSignalListener("SIGWINCH", heard);
-    return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGWINCH", heard) };
+    return onSignal("SIGWINCH", () => changed(this.size));
   }
 
   /** Gives the terminal back. */

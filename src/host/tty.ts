@@ -36,9 +36,11 @@ import { ioctlBytes } from "./ioctl.ts";
 import { descriptorFlagCalls, errno } from "./libc.ts";
 
 /** Size of a terminal in characters. */
-export interface WindowSize {
-  readonly rows: number;
+export interface TerminalSize {
+  /** Characters in a row. */
   readonly columns: number;
+  /** Rows on the screen. */
+  readonly rows: number;
 }
 
 /** Whether a descriptor is a terminal. */
@@ -63,7 +65,7 @@ function isPtyMaster(fd: number): boolean {
 }
 
 /** A terminal's size; undefined where the descriptor is none, or its terminal doesn't say. */
-export function windowSize(fd: number): WindowSize | undefined {
+export function windowSize(fd: number): TerminalSize | undefined {
   const bytes = new Uint8Array(sizeof(Winsize));
   if (ioctlBytes(fd, TIOCGWINSZ, bytes) < 0) return undefined;
   const view = new DataView(bytes.buffer);

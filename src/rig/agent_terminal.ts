@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TerminalSize } from "./frame.ts";
+import type { TerminalSize } from "../host/tty.ts";
 import { quote } from "./init.ts";
 
 /**

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { SIGHUP, SIGINT, SIGTERM } from "../abi/linux.ts";
-import type { TerminalSize } from "./frame.ts";
+import { END_SIGNALS, onSignal } from "../host/signals.ts";
+import type { TerminalSize } from "../host/tty.ts";
 import type { RunOptions, Sink } from "./host_run.ts";
 import type { RunningCommand } from "./runner.ts";
 
@@ -26,9 +26,6 @@ export interface AttachOptions {
   /** Fires when the command is to have ended: output that nobody takes then is not waited for. */
   readonly deadline?: AbortSignal;
 }
-
-/** Signals that end a command, and mean it rather than us while it runs; by their numbers. */
-export const SIGNALS = { SIGHUP, SIGINT, SIGTERM } as const;
 
 /** How long readers get for the last of the output of a command that was told to end, in ms. */
 const PATIENCE = 1000;
@@ -56,11 +53,12 @@ export async function runAttached(
   running.ended.catch(() => {});
   const interrupted = new AbortController();
   using handlers = new DisposableStack();
-  for (const [signal, number] of Object.entries(SIGNALS) as [Deno.Signal, number][]) {
-    listen(handlers, signal, () => {
+  // While it runs they mean the command rather than us.
+  for (const [signal, number] of Object.entries(END_SIGNALS) as [Deno.Signal, number][]) {
+    handlers.use(onSignal(signal, () => {
       running.kill(signal);
       interrupted.abort(number);
-    });
+    }));
   }
   if (onTerminal) followTerminal(handlers, (size) => running.resize(size));
   return await Promise.race([
@@ -87,7 +85,7 @@ async function statusWithoutReaders(
 function followTerminal(handlers: DisposableStack, resize: (size: TerminalSize) => void): void {
   Deno.stdin.setRaw(true);
   handlers.defer(restoreTerminal);
-  listen(handlers, "SIGWINCH", () => resize(Deno.consoleSize()));
+  handlers.use(onSignal("SIGWINCH", () => resize(Deno.consoleSize())));
 }
 
 function restoreTerminal(): void {
@@ -96,12 +94,6 @@ function restoreTerminal(): void {
   } catch {
     // The terminal is gone, which is what SIGHUP means.
   }
-}
-
-/** Listens to a signal until `handlers` is disposed. */
-export function listen(handlers: DisposableStack, signal: Deno.Signal, handle: () => void): void {
-  Deno.addSignalListener(signal, handle);
-  handlers.defer(() => Deno.removeSignalListener(signal, handle));
 }
 
 function sinkOf(file: { write(bytes: Uint8Array): Promise<number> }): Sink {

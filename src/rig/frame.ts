@@ -9,6 +9,7 @@
  */
 
 import { VireoError } from "../base/errors.ts";
+import type { TerminalSize } from "../host/tty.ts";
 
 /** What a frame says. Host to agent unless noted; run 0 is the link itself. */
 export const FrameKind = {
@@ -51,12 +52,6 @@ export const CHUNK = 64 * 1024;
 
 const HEADER = 12;
 const PAYLOAD_MAX = 4 * 1024 * 1024;
-
-/** A terminal's size in characters. */
-export interface TerminalSize {
-  readonly columns: number;
-  readonly rows: number;
-}
 
 /** What the agent is asked to start. */
 export interface StartRequest {

@@ -5,6 +5,7 @@
  */
 
 import { VireoError } from "../base/errors.ts";
+import type { TerminalSize } from "../host/tty.ts";
 import {
   decodeCredit,
   decodeText,
@@ -19,7 +20,6 @@ import {
   SendWindow,
   type StartRequest,
   StreamName,
-  type TerminalSize,
 } from "./frame.ts";
 
 /** Takes the next bytes of an output; the command is held up as long as the returned promise is. */

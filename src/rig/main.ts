@@ -5,8 +5,9 @@
  */
 
 import { errorText, VireoError } from "../base/errors.ts";
+import { END_SIGNALS, type EndSignal, onSignal } from "../host/signals.ts";
 import { dirname } from "../std/path.ts";
-import { listen, runAttached, SIGNALS } from "./attach.ts";
+import { runAttached } from "./attach.ts";
 import { Rig } from "./rig.ts";
 import { Runner } from "./runner.ts";
 
@@ -39,15 +40,15 @@ async function main(args: readonly string[]): Promise<number> {
     return parsed.verb === "--help" ? 0 : 2;
   } catch (error) {
     say(errorText(error));
-    return error instanceof Interrupted ? 128 + SIGNALS[error.signal] : OWN_FAILURE;
+    return error instanceof Interrupted ? 128 + END_SIGNALS[error.signal] : OWN_FAILURE;
   }
 }
 
 /** A signal ended us before there was a command that it could mean. */
 class Interrupted extends VireoError {
-  readonly signal: keyof typeof SIGNALS;
+  readonly signal: EndSignal;
 
-  constructor(signal: keyof typeof SIGNALS) {
+  constructor(signal: EndSignal) {
     super("environment", `Ended by ${signal}`);
     this.signal = signal;
   }
@@ -89,7 +90,7 @@ async function serve({ options }: Arguments): Promise<number> {
   const stopped = Promise.withResolvers<undefined>();
   using handlers = new DisposableStack();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    listen(handlers, signal, () => stopped.resolve(undefined));
+    handlers.use(onSignal(signal, () => stopped.resolve(undefined)));
   }
   const path = socketPath(options);
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -131,8 +132,8 @@ async function startRig(options: ReadonlyMap<string, string>): Promise<Rig> {
   const memory = options.get("--memory");
   const interrupted = new AbortController();
   using handlers = new DisposableStack();
-  for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
-    listen(handlers, signal, () => interrupted.abort(new Interrupted(signal)));
+  for (const signal of Object.keys(END_SIGNALS) as EndSignal[]) {
+    handlers.use(onSignal(signal, () => interrupted.abort(new Interrupted(signal))));
   }
   return await Rig.start({
     project: Deno.cwd(),

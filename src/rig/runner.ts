@@ -5,14 +5,8 @@
  */
 
 import { errorText } from "../base/errors.ts";
-import {
-  type Duplex,
-  type ExitReport,
-  type Frame,
-  FrameKind,
-  FrameLink,
-  type TerminalSize,
-} from "./frame.ts";
+import type { TerminalSize } from "../host/tty.ts";
+import { type Duplex, type ExitReport, type Frame, FrameKind, FrameLink } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { HostRun, type RunOptions } from "./host_run.ts";
 import { Relay } from "./relay.ts";

@@ -20,6 +20,7 @@ import { errnoText } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { TERMINAL_HELP, type TerminalCommand, TerminalEscape } from "../devices/terminal_escape.ts";
 import { CharacterBackend } from "../host/character_backend.ts";
+import type { TerminalSize } from "../host/tty.ts";
 import { ByteRing } from "./byte_ring.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
@@ -42,16 +43,8 @@ const KEYS_SIZE = 2 ** 16;
 /** Most bytes read from the host at once: a page, which is what Linux offers in a buffer. */
 const READ_SIZE = 4096;
 
-/** A terminal's size in characters; what is below 0 or above 65535 counts as that. */
-export interface ConsoleSize {
-  /** Characters in a row. */
-  readonly columns: number;
-  /** Rows on the screen. */
-  readonly rows: number;
-}
-
 /** Two queues, and a configuration space that holds the terminal's size. */
-export function consoleSpec(size: ConsoleSize): VirtioSpec {
+export function consoleSpec(size: TerminalSize): VirtioSpec {
   const config = new Uint8Array(sizeof(VirtioConsoleConfig));
   config.set(consoleSizeBytes(size), VirtioConsoleConfig.cols);
   return {
@@ -62,8 +55,8 @@ export function consoleSpec(size: ConsoleSize): VirtioSpec {
   };
 }
 
-/** The size as configuration bytes, from `VirtioConsoleConfig.cols` on. */
-export function consoleSizeBytes(size: ConsoleSize): Uint8Array<ArrayBuffer> {
+/** The size as configuration bytes, from `VirtioConsoleConfig.cols` on; what is below 0 or above 65535 counts as that. */
+export function consoleSizeBytes(size: TerminalSize): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(4);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, clamp(size.columns), true);

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
 import { bootArguments, bootHelp, parseBootOptions } from "../../src/cli/boot_options.ts";
-import { bootConfig, judge, taskOf } from "../../src/cli/boot_session.ts";
+import { bootConfig, taskOf } from "../../src/cli/boot_session.ts";
 import { realPaths, rigMounts } from "../../src/cli/boot_in_rig.ts";
 import { statusOfEnd } from "../../src/cli/boot.ts";
 
@@ -104,18 +104,6 @@ Deno.test("taskOf() greets the one at the terminal, and gives a command nothing 
   assertEquals(piped.greeting, ", 1 vCPU, 1024 MiB; `exit` powers off");
   const command = { ...shell, exec: "true", bootTimer: true };
   assertEquals(taskOf(command, undefined), { command: "true", timer: true });
-});
-
-Deno.test("judge() takes an end before init reported in for a crash", () => {
-  const end = (reason: "powered-off" | "reboot" | "crashed" | "halted", ready: boolean) =>
-    judge({ reason, text: "It ended" }, { ready });
-  assertEquals(end("powered-off", true), { kind: "powered-off" });
-  assertEquals(end("reboot", true), { kind: "reboot" });
-  const text = "It ended before its init had reported in";
-  assertEquals(end("reboot", false), { kind: "crashed", text });
-  assertEquals(end("powered-off", false), { kind: "crashed", text });
-  assertEquals(end("crashed", true), { kind: "crashed", text: "It ended" });
-  assertEquals(end("halted", true), { kind: "crashed", text: "It ended" });
 });
 
 Deno.test("statusOfEnd() gives each end the status that the help tells", () => {
