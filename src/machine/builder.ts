@@ -5,12 +5,8 @@
  * @module
  */
 
-import { KVM_MP_STATE_RUNNABLE } from "../abi/kvm.ts";
-import { checkGuestState } from "../arch/x86_64/guest_state.ts";
 import { HOLE_ADDRESS, RSDP_ADDRESS } from "../arch/x86_64/layout.ts";
-import type { EntryState } from "../arch/x86_64/registers.ts";
-import { apicIds, checkTopology, flatTopology, type Topology } from "../arch/x86_64/topology.ts";
-import { ConfigError, VireoError } from "../base/errors.ts";
+import { checkTopology, flatTopology } from "../arch/x86_64/topology.ts";
 import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
@@ -23,7 +19,6 @@ import type { Vm } from "../kvm/vm.ts";
 import { AddressSpace } from "../memory/address_space.ts";
 import { GuestMemory, type RegionDescriptor } from "../memory/guest_memory.ts";
 import { SharedState } from "../memory/shared_state.ts";
-import { VCPU_CONTROL_SIZE, VcpuControl } from "../vcpu/control.ts";
 import { requireDescriptors } from "./descriptor_budget.ts";
 import { devicePlans } from "./device_plans.ts";
 import { DeviceSet } from "./device_set.ts";
@@ -36,7 +31,7 @@ import { type Platform, x86Platform } from "./platform.ts";
 import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
-import { VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
+import { enterAt, makeVcpus, requireVcpus, waitsForEver } from "./vcpu_setup.ts";
 
 /** Called while a machine is built, in this order. */
 export interface BuildHooks {
@@ -211,7 +206,7 @@ export async function buildMachine(
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("load_vcpu", `Cannot load vCPU ${index}`, () => {
         const entry = parts.loader.loadVcpu(info, index);
-        if (entry !== undefined) enter(vcpu, entry, physicalBits);
+        if (entry !== undefined) enterAt(vcpu, entry, physicalBits);
         else if (!interrupts) throw waitsForEver(index);
       });
     }
@@ -240,40 +235,6 @@ export async function buildMachine(
   }
 }
 
-/**
- * Makes a vCPU start where its loader says, also one that would otherwise wait for INIT and SIPI. What a processor would not
- * enter a guest with is refused here, in words: some do without a word, others with a number.
- */
-function enter(vcpu: Vcpu, entry: EntryState, physicalBits: number): void {
-  const [broken] = checkGuestState(entry, physicalBits);
-  if (broken !== undefined) {
-    throw new VireoError("load_vcpu", `Cannot start vCPU ${vcpu.id} as its loader says: ${broken}`);
-  }
-  const { special, registers, fpu } = entry;
-  vcpu.setSpecialRegisters(special);
-  vcpu.setRegisters(registers);
-  vcpu.setFpu(fpu);
-  if (vcpu.id !== 0) vcpu.setMpState(KVM_MP_STATE_RUNNABLE);
-}
-
-/** Refuses more vCPUs than KVM makes in a VM here. */
-function requireVcpus(kvm: Kvm, cpus: number): void {
-  const most = kvm.check("MAX_VCPUS");
-  if (cpus <= most) return;
-  throw new ConfigError(
-    "cpu.count",
-    `This host's KVM makes ${most} vCPUs a VM; give at most so many`,
-  );
-}
-
-function waitsForEver(index: number): VireoError {
-  return new VireoError(
-    "load_vcpu",
-    `Cannot leave vCPU ${index} waiting: without interrupt controllers nothing starts it; ` +
-      "let the loader start every vCPU",
-  );
-}
-
 /** A stack that disposes of `last` after `first`. */
 function joined(last: DisposableStack, first: DisposableStack): DisposableStack {
   const stack = new DisposableStack();
@@ -286,28 +247,5 @@ function mapSlots(vm: Vm, regions: readonly RegionDescriptor[]): void {
   regions.forEach((region, slot) => {
     const what = `Cannot give memory region ${slot} to the VM`;
     stage("set_user_memory_region", what, () => vm.setMemoryRegion({ slot, ...region }));
-  });
-}
-
-/** All vCPUs, none of them running: a SIPI to one that does not exist yet would be lost. */
-function makeVcpus(parts: {
-  readonly vm: Vm;
-  readonly config: MachineConfig;
-  readonly topology: Topology;
-  readonly state: SharedState;
-  readonly mapRun: (vcpu: Vcpu) => void;
-  readonly events: MachineEvents;
-  readonly machine: VcpuHandleParts["machine"];
-  readonly stack: DisposableStack;
-}): VcpuHandle[] {
-  const { vm, config, topology, state, mapRun, events, machine, stack } = parts;
-  return apicIds(topology).slice(0, config.cpus).map((apicId, index) => {
-    const vcpu = stack.use(
-      stage("create_vcpu", `Cannot create vCPU ${index}`, () => vm.createVcpu(apicId)),
-    );
-    stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => mapRun(vcpu));
-    const offset = state.allocate(VCPU_CONTROL_SIZE, `vCPU ${index}`);
-    const control = new VcpuControl(state, offset);
-    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own: config.vcpus[index] }));
   });
 }

@@ -15,30 +15,14 @@ import type { Vm } from "../kvm/vm.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import type { VcpuState } from "../vcpu/control.ts";
-import type { VcpuEnded } from "../vcpu/messages.ts";
 import { AbortWatch } from "./abort_watch.ts";
 import { Crew, type CrewParts, STOP_TIMEOUT } from "./crew.ts";
 import type { MachineEvents } from "./events.ts";
 import { type Panel, pressPowerButtonOf, resizeConsoleOf, serialLogOf } from "./front_panel.ts";
 import { CollectedWatch } from "./collected_watch.ts";
 import { HaltWatch } from "./halt_watch.ts";
+import { Lifecycle, type MachineState } from "./lifecycle.ts";
 import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
-
-/** What a machine does now. */
-export type MachineState = "created" | "running" | "paused" | "yielded" | "ended" | "closed";
-
-/** What may be done to a machine in which states, and the state that follows. A machine runs once, but for yields. */
-const TRANSITIONS = {
-  run: { from: ["created", "yielded"], to: "running" },
-  pause: { from: ["running"], to: "paused" },
-  resume: { from: ["paused"], to: "running" },
-  yield: { from: ["running", "paused"], to: "yielded" },
-  end: { from: ["running", "paused", "yielded"], to: "ended" },
-  close: { from: ["created", "running", "paused", "yielded", "ended"], to: "closed" },
-} as const satisfies Record<
-  string,
-  { readonly from: readonly MachineState[]; readonly to: MachineState }
->;
 
 /** What the builder hands over. */
 export interface MachineParts extends CrewParts {
@@ -68,7 +52,7 @@ export interface RunOptions {
 export class Machine implements AsyncDisposable {
   readonly #parts: MachineParts;
   readonly #crew: Crew;
-  #state: MachineState = "created";
+  readonly #lifecycle = new Lifecycle();
   #closing: Promise<void> | undefined;
   /** The pause or resume under way: the next one waits for it. */
   #turn: Promise<void> = Promise.resolve();
@@ -99,7 +83,7 @@ export class Machine implements AsyncDisposable {
 
   /** What it does now. */
   get state(): MachineState {
-    return this.#state;
+    return this.#lifecycle.state;
   }
 
   /** What each vCPU's worker does now. */
@@ -109,13 +93,13 @@ export class Machine implements AsyncDisposable {
 
   /** Guest RAM. Throws with kind `closed` after close, when there is none. */
   get memory(): GuestMemory {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     return this.#parts.memory;
   }
 
   /** The VM's ioctls: for what this class has no method for. */
   get vm(): Vm {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     return this.#parts.vm;
   }
 
@@ -143,8 +127,8 @@ export class Machine implements AsyncDisposable {
   async run({ signal, onAbort = "return" }: RunOptions = {}): Promise<Outcome> {
     if (onAbort === "throw") signal?.throwIfAborted();
     this.#requireAllVcpus();
-    const isStart = this.#state === "created";
-    this.#do("run");
+    const isStart = this.state === "created";
+    this.#lifecycle.transition("run");
     using aborted = new AbortWatch(signal);
     let outcome: Outcome | undefined;
     this.#parts.events.note("verbose", isStart ? "The machine starts" : "The machine goes on");
@@ -173,7 +157,7 @@ export class Machine implements AsyncDisposable {
     } finally {
       if (outcome?.cause !== "yield") {
         await this.#crew.stopVcpus();
-        if (this.#closing === undefined) this.#do("end");
+        if (this.#closing === undefined) this.#lifecycle.transition("end");
       }
     }
   }
@@ -185,39 +169,39 @@ export class Machine implements AsyncDisposable {
       return outcomeOfYield(event);
     }
     this.#hasOutcome = event !== undefined;
-    if (event !== undefined) return requireOutcome(event);
+    if (event !== undefined) return outcomeOf(event);
     if (onAbort === "throw") throw signal?.reason;
     return outcomeOfSignal(signal?.reason);
   }
 
   /** Gives the turn to who runs the machine: the run ends with `user-yield`, and may be gone on with. */
   yield(): void {
-    if (this.#state !== "running" && this.#state !== "paused") this.#do("yield");
+    this.#lifecycle.require("yield");
     this.#parts.events.heard({ type: "yielded", vcpu: -1, detail: 0 });
   }
 
   async #standStill(): Promise<void> {
-    if (this.#state === "running") {
+    if (this.state === "running") {
       await this.#crew.pauseVcpus();
       await this.#crew.pauseDevices();
     }
-    this.#do("yield");
+    this.#lifecycle.transition("yield");
   }
 
   /** Stops all vCPUs at an instruction's end, then the devices. Returns when all have. */
   pause(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#do("pause");
+      this.#lifecycle.transition("pause");
       await this.#crew.pauseVcpus();
       // The guest may have ended meanwhile, and what it has written is to go out.
-      if (this.#state === "paused") await this.#crew.pauseDevices();
+      if (this.state === "paused") await this.#crew.pauseDevices();
     });
   }
 
   /** Lets devices and vCPUs go on. */
   resume(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#do("resume");
+      this.#lifecycle.transition("resume");
       await this.#crew.resume();
     });
   }
@@ -243,8 +227,8 @@ export class Machine implements AsyncDisposable {
   }
 
   #standingVcpu(index: number): Vcpu {
-    this.#requireOpen();
-    if (this.#state === "running") {
+    this.#lifecycle.requireOpen();
+    if (this.state === "running") {
       throw new VireoError(
         "unsupported",
         "Cannot reach a vCPU's registers while it runs; pause the machine first",
@@ -293,13 +277,13 @@ export class Machine implements AsyncDisposable {
 
   /** Tells the guest the terminal's new size, in characters. */
   resizeConsole(columns: number, rows: number): void {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     resizeConsoleOf(this.#panel, columns, rows);
   }
 
   /** Presses the power button, which asks the guest to shut down. What it does about that is its own affair. */
   pressPowerButton(): void {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     pressPowerButtonOf(this.#panel);
   }
 
@@ -309,7 +293,7 @@ export class Machine implements AsyncDisposable {
    * @param plan what the device is
    */
   async addDevice(plan: DevicePlan): Promise<DeviceDescriptor> {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     const descriptor = this.#parts.devices.add(plan);
     this.#crew.addIoWorkers();
     await this.#crew.publishDevices();
@@ -318,7 +302,7 @@ export class Machine implements AsyncDisposable {
 
   /** Removes a device while the machine runs or before. When this returns no vCPU is inside it. */
   async removeDevice(id: string): Promise<void> {
-    this.#requireOpen();
+    this.#lifecycle.requireOpen();
     const release = this.#parts.devices.remove(id);
     await this.#crew.publishDevices();
     release();
@@ -332,7 +316,7 @@ export class Machine implements AsyncDisposable {
    *   stay, since that one may still use them
    */
   async close(): Promise<void> {
-    this.#do("close");
+    this.#lifecycle.transition("close");
     await (this.#closing = this.#close());
   }
 
@@ -359,19 +343,6 @@ export class Machine implements AsyncDisposable {
     holdings.dispose();
   }
 
-  /** Goes on to the state that follows, where that may be done now. */
-  #do(what: keyof typeof TRANSITIONS): void {
-    const { from, to } = TRANSITIONS[what];
-    this.#requireOpen();
-    if (!from.some((state) => state === this.#state)) {
-      throw new VireoError(
-        "unsupported",
-        `Cannot ${what} a machine that is ${this.#state}; only one that is ${from.join(" or ")}`,
-      );
-    }
-    this.#state = to;
-  }
-
   /** Does work on the running machine after what was asked for before, however that ended. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.#turn.then(work);
@@ -388,19 +359,4 @@ export class Machine implements AsyncDisposable {
       `Cannot run a machine of ${config.cpus} vCPUs with ${vcpus.length}; make as many as it has`,
     );
   }
-
-  #requireOpen(): void {
-    if (this.#state === "closed") {
-      throw new VireoError("closed", "Cannot use a machine after its close; build a new one");
-    }
-  }
-}
-
-function requireOutcome(ended: VcpuEnded): Outcome {
-  const outcome = outcomeOf(ended);
-  if (outcome === undefined) {
-    const who = ended.vcpu < 0 ? "An I/O worker" : `vCPU ${ended.vcpu}'s worker`;
-    throw new VireoError("internal", `${who} failed: ${ended.text}`);
-  }
-  return outcome;
 }

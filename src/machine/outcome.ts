@@ -4,6 +4,7 @@
  * @module
  */
 
+import { VireoError } from "../base/errors.ts";
 import type { EndCause, VcpuEnded, VcpuYielded } from "../vcpu/messages.ts";
 
 /**
@@ -61,10 +62,17 @@ const SENTENCES: Record<Exclude<EndCause, "vcpu-error">, string> = {
   "kvm-error": "KVM cannot go on with the guest",
 };
 
-/** The outcome that a vCPU's last word stands for; undefined where the fault was ours. */
-export function outcomeOf(ended: VcpuEnded): Outcome | undefined {
+/**
+ * The outcome that a vCPU's last word stands for.
+ *
+ * @throws {VireoError} of kind `internal` where that was a fault of our own
+ */
+export function outcomeOf(ended: VcpuEnded): Outcome {
   const { cause, vcpu, detail } = ended;
-  if (cause === "vcpu-error") return undefined;
+  if (cause === "vcpu-error") {
+    const who = vcpu < 0 ? "An I/O worker" : `vCPU ${vcpu}'s worker`;
+    throw new VireoError("internal", `${who} failed: ${ended.text}`);
+  }
   const text = `${SENTENCES[cause]} (vCPU ${vcpu}${ended.text ? `: ${ended.text}` : ""})`;
   return { reason: REASONS[cause], cause, vcpu, detail, text };
 }
