@@ -8,6 +8,8 @@ export interface Case {
   readonly env?: Readonly<Record<string, string>>;
   /** A signal, once stdout holds a text. */
   readonly signal?: readonly [after: string, signal: Deno.Signal];
+  /** System call that the program is refused with EPERM, as a container's filter may do it. */
+  readonly refused?: string;
   readonly status: number;
   /** All of it, with the fixtures' folder as `<`; nothing where absent. */
   readonly stdout?: string | RegExp;
@@ -240,6 +242,25 @@ export const WITH_KVM: readonly Case[] = [
     args: `run --kernel <off.img ${TINY} --memory 1T --set memory.hugepages=true`,
     status: 2,
     stderr: /^vireo: memory\.hugepages: /,
+  },
+];
+
+/** What ends by a fault of the program's own doing; these need strace besides. */
+export const OWN_FAULTS: readonly Case[] = [
+  {
+    args: `run --kernel <spin.img ${TINY}`,
+    refused: "timerfd_create",
+    status: 1,
+    stdout: /^(Ready\n)?$/,
+    stderr:
+      /^vireo: An I\/O worker failed: SystemError: Cannot make a timer: timerfd_create: EPERM .*\nThe machine is ended, vCPU 0 is stopped at rip 0x[\da-f]+\n$/s,
+  },
+  {
+    args: `run --kernel <spin.img ${TINY}`,
+    refused: "rt_sigprocmask",
+    status: 1,
+    stderr:
+      /\nvireo: vCPU 0's worker failed: .*Cannot block the kick's signal: pthread_sigmask: EPERM .*\nThe machine is ended, vCPU 0 is stopped at rip 0x[\da-f]+\n$/s,
   },
 ];
 

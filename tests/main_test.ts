@@ -1,7 +1,7 @@
 /** The program from outside, run from the source and compiled: one table of cases for both. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Case, FILES, NEGATIVES, WITH_KVM, WITHOUT_KVM } from "./main_cases.ts";
+import { type Case, FILES, NEGATIVES, OWN_FAULTS, WITH_KVM, WITHOUT_KVM } from "./main_cases.ts";
 import { writeGuests } from "./support/guest_kernel.ts";
 import { compiledProgram, type Program, runProgram, SOURCE } from "./support/program.ts";
 import { requirement, skipped } from "./support/require.ts";
@@ -16,6 +16,7 @@ for (const [name, text] of Object.entries(FILES)) {
 const EXECUTABLE = await compiledProgram();
 const NEEDS = requirement("ffi");
 const NEEDS_KVM = requirement("kvm");
+const NEEDS_STRACE = requirement("kvm", "strace");
 const NEEDS_EXECUTABLE = skipped(EXECUTABLE.missing);
 
 /** What a case needs in one form of the program. */
@@ -35,17 +36,29 @@ for (const program of [SOURCE, EXECUTABLE]) {
     const name = `${program.name}: vireo ${one.args} ${one.signal?.[1] ?? ""}`;
     Deno.test(name, needsOf(program, NEEDS_KVM), () => decide(program, one));
   }
+  for (const one of OWN_FAULTS) {
+    const name = `${program.name}: vireo ${one.args} without ${one.refused} is its own fault`;
+    Deno.test(name, needsOf(program, NEEDS_STRACE), () => decide(program, one));
+  }
 }
 
 /** Runs a case and compares all that it gives. */
 async function decide(program: Program, one: Case): Promise<void> {
   const words = one.args.split(" ").filter((word) => word !== "");
   const args = words.map((word) => word.replace("<", `${FIXTURES}/`));
-  const ended = await runProgram([...program.command, ...args], one);
+  const ended = await runProgram([...started(program, one), ...args], one);
   const seen = (text: string) => text.replaceAll(`${FIXTURES}/`, "<");
   matches(seen(ended.stderr), one.stderr ?? "");
   matches(seen(ended.stdout), one.stdout ?? "");
   assertEquals(ended.status, one.status);
+}
+
+/** What starts the program; with strace it is refused a system call. */
+function started({ command }: Program, { refused }: Case): Program["command"] {
+  if (refused === undefined) return command;
+  const inject = `inject=${refused}:error=EPERM`;
+  const trace = ["-f", "-qq", "-o", "/dev/null", "-e", `trace=${refused}`, "-e", inject];
+  return ["strace", ...trace, ...command];
 }
 
 function matches(text: string, expected: string | RegExp): void {

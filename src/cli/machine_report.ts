@@ -6,6 +6,7 @@
 
 import { errorText, VireoError } from "../base/errors.ts";
 import type { Machine } from "../machine/machine.ts";
+import { VcpuState } from "../vcpu/control.ts";
 
 const LOG_LINES = 200;
 
@@ -22,6 +23,25 @@ export function withState(
   more: () => string = () => "",
 ): unknown {
   if (error instanceof VireoError && error.kind !== "internal") return error;
-  const state = `machine ${machine.state}, vCPU states ${machine.vcpuStates.join(" ")}`;
-  return new VireoError("internal", `${errorText(error)} (${state})${more()}`, { cause: error });
+  const text = `${errorText(error)}\n${stateOf(machine)}${more()}`;
+  return new VireoError("internal", text, { cause: error });
+}
+
+/** The machine's state in a line, with what each vCPU does or where it stands. */
+function stateOf(machine: Machine): string {
+  const vcpus = machine.vcpuStates.map((state, index) => {
+    const name = Object.entries(VcpuState).find(([, value]) => value === state)?.[0];
+    return `vCPU ${index} is ${name}${placeOf(machine, index)}`;
+  });
+  return `The machine is ${machine.state}, ${vcpus.join(", ")}`;
+}
+
+/** A vCPU that does not stand still tells nothing: the question would wait as long as it runs. */
+function placeOf(machine: Machine, index: number): string {
+  if (machine.vcpuStates[index] !== VcpuState.stopped) return "";
+  try {
+    return ` at rip 0x${machine.registers(index).rip.toString(16)}`;
+  } catch {
+    return "";
+  }
 }
