@@ -33,11 +33,6 @@ export function acpiPm(
     windows: [{ bus: "port", base: port, size: 8 }],
     gsi,
     createState: (state) => state.allocate(STATE_SIZE, id),
-    events: [],
-    doorbells: [],
-    fds: {},
-    options: {},
-    back: "none",
   };
 }
 

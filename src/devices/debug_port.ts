@@ -32,12 +32,6 @@ function debugPort(kind: string, { id, port }: DebugPortOptions): DevicePlan {
     kind,
     id,
     windows: [{ bus: "port", base: port, size: 4 }],
-    gsi: "none",
-    events: [],
-    doorbells: [],
-    fds: {},
-    options: {},
-    back: "none",
   };
 }
 

@@ -29,7 +29,7 @@ export interface CollectedRange {
   readonly size: number;
 }
 
-/** A device before it has its place in a machine. */
+/** A device before it has its place in a machine. What is absent it does not have. */
 export interface DevicePlan {
   /** Which row of the tables of fronts and backs builds it. */
   readonly kind: string;
@@ -38,19 +38,19 @@ export interface DevicePlan {
   /** Windows at fixed addresses; or the size of one memory window that the machine places. */
   readonly windows: readonly BusWindow[] | { readonly allocate: number };
   /** A fixed interrupt pin, `allocate` for one that the machine picks, or none. */
-  readonly gsi: number | "allocate" | "none";
-  /** Takes and fills its block of shared state, and gives the block's offset; absent for a device without any. */
+  readonly gsi?: number | "allocate" | "none";
+  /** Takes and fills its block of shared state, and gives the block's offset. */
   createState?(state: SharedState): number;
   /** Roles of the eventfds that are made for it: how the front wakes the back. */
-  readonly events: readonly string[];
+  readonly events?: readonly string[];
   /** Doorbells; their eventfds are made too. */
-  readonly doorbells: readonly Doorbell[];
-  /** Where the guest's writes are collected, where KVM can; nowhere where absent. */
+  readonly doorbells?: readonly Doorbell[];
+  /** Where the guest's writes are collected, where KVM can. */
   readonly collected?: readonly CollectedRange[];
   /** Borrowed descriptors by role; -1 stands for none. */
-  readonly fds: { readonly [role: string]: number };
+  readonly fds?: { readonly [role: string]: number };
   /** Plain values for both halves. */
-  readonly options: { readonly [name: string]: PlainValue };
+  readonly options?: { readonly [name: string]: PlainValue };
   /** Whether it has a back, and of which kind: one that may block gets an I/O worker of its own. */
-  readonly back: "none" | "shared" | "blocking";
+  readonly back?: "none" | "shared" | "blocking";
 }

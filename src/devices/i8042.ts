@@ -31,13 +31,7 @@ export function i8042(options: { readonly id: string; readonly dataPort: number 
       { bus: "port", base: dataPort + DATA, size: 1, offset: DATA },
       { bus: "port", base: dataPort + COMMAND, size: 1, offset: COMMAND },
     ],
-    gsi: "none",
     createState: (state) => createState(state, id),
-    events: [],
-    doorbells: [],
-    fds: {},
-    options: {},
-    back: "none",
   };
 }
 

@@ -16,12 +16,7 @@ export function markerPort(options: { readonly id: string; readonly port: number
     kind: "marker-port",
     id: options.id,
     windows: [{ bus: "port", base: options.port, size: 1 }],
-    gsi: "none",
-    events: [],
-    doorbells: [],
-    fds: {},
     options: { port: options.port },
-    back: "none",
   };
 }
 

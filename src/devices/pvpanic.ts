@@ -16,12 +16,6 @@ export function pvpanic(options: { readonly id: string; readonly port: number })
     kind: "pvpanic",
     id: options.id,
     windows: [{ bus: "port", base: options.port, size: 1 }],
-    gsi: "none",
-    events: [],
-    doorbells: [],
-    fds: {},
-    options: {},
-    back: "none",
   };
 }
 

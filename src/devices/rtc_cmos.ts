@@ -46,9 +46,6 @@ export function rtcCmos(
     gsi,
     createState: (state) => createState(state, id),
     events: ["notify"],
-    doorbells: [],
-    fds: {},
-    options: {},
     back: "shared",
   };
 }

@@ -89,7 +89,6 @@ export function uart16550(options: UartOptions): DevicePlan {
     gsi,
     createState: (state) => state.allocate(UART_LOG_OFFSET + logSize, id),
     events: connected ? ["notify"] : [],
-    doorbells: [],
     collected: [{ offset: UART_TX, size: 1 }],
     fds: { input, output, listener },
     options: { logSize },

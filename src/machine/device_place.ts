@@ -88,7 +88,7 @@ function requireFreePort(id: string, window: BusWindow, placed: readonly PlacedD
 
 /** One edge pin belongs to one device. */
 function gsiOf(plan: Pick<DevicePlan, "gsi">, placed: readonly PlacedDevice[]): number {
-  if (plan.gsi === "none") return -1;
+  if (plan.gsi === undefined || plan.gsi === "none") return -1;
   const taken = new Map(placed.map(({ gsi, id }) => [gsi, id]));
   if (plan.gsi === "allocate") {
     const free = DEVICE_GSIS.find((gsi) => !taken.has(gsi));

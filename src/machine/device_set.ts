@@ -9,7 +9,7 @@ import { VireoError } from "../base/errors.ts";
 import type { BusWindow } from "../bus/bus_device.ts";
 import { DECODE_TABLE_SIZE, DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
-import type { CollectedRange, DevicePlan } from "../devices/device_plan.ts";
+import type { CollectedRange, DevicePlan, Doorbell } from "../devices/device_plan.ts";
 import { EventFd } from "../host/fd.ts";
 import type { Vm } from "../kvm/vm.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
@@ -109,13 +109,14 @@ export class DeviceSet implements Disposable {
     const plan: DevicePlan = interrupts ? given : { ...given, gsi: "none" };
     const { windows, gsi, names } = placeDevice(plan, this.#parts.addresses, this.descriptors);
     stack.defer(() => names.forEach((name) => this.#parts.addresses.remove(name)));
+    const { events = [], doorbells = [], collected = [], options = {}, back = "none" } = plan;
     const fds: Record<string, number> = {};
-    for (const [role, fd] of Object.entries(plan.fds)) if (fd >= 0) fds[role] = fd;
-    for (const role of [...plan.events, ...plan.doorbells.map(({ role }) => role)]) {
+    for (const [role, fd] of Object.entries(plan.fds ?? {})) if (fd >= 0) fds[role] = fd;
+    for (const role of [...events, ...doorbells.map(({ role }) => role)]) {
       fds[role] = stack.use(EventFd.create()).number;
     }
-    for (const doorbell of plan.doorbells) this.#ring(doorbell, windows, fds, stack);
-    for (const range of plan.collected ?? []) this.#collect(range, windows, stack);
+    for (const doorbell of doorbells) this.#ring(doorbell, windows, fds, stack);
+    for (const range of collected) this.#collect(range, windows, stack);
     const { result, giveBack } = state.lend(() => plan.createState?.(state) ?? -1);
     stack.defer(giveBack);
     return {
@@ -126,9 +127,9 @@ export class DeviceSet implements Disposable {
       gsi,
       irqFd: gsi < 0 ? -1 : this.#irqFd(gsi, stack, vm),
       state: result,
-      worker: plan.back === "blocking" ? this.#ownWorker(stack) : WORKERS[plan.back],
+      worker: back === "blocking" ? this.#ownWorker(stack) : WORKERS[back],
       fds,
-      options: plan.options,
+      options,
     };
   }
 
@@ -157,7 +158,7 @@ export class DeviceSet implements Disposable {
   }
 
   #ring(
-    doorbell: DevicePlan["doorbells"][number],
+    doorbell: Doorbell,
     windows: readonly BusWindow[],
     fds: Readonly<Record<string, number>>,
     stack: DisposableStack,

@@ -87,6 +87,6 @@ function placeOrExplain(
 }
 
 function kindOf({ kind, options }: DevicePlan): string {
-  const device = options["device"];
+  const device = options?.["device"];
   return typeof device === "string" ? `${kind} ${device}` : kind;
 }

@@ -66,8 +66,8 @@ export class RecordingContext implements FrontContext {
 /** Gives a plan its place as the builder does, without a kernel: interrupts and events are numbers that nobody uses. */
 export function place(plan: DevicePlan, context: RecordingContext): DeviceDescriptor {
   if ("allocate" in plan.windows) throw new Error("Chips have fixed windows");
-  const events = plan.events.map((role, index) => [role, 1000 + index]);
-  const given = Object.entries(plan.fds).filter(([, fd]) => fd >= 0);
+  const events = (plan.events ?? []).map((role, index) => [role, 1000 + index]);
+  const given = Object.entries(plan.fds ?? {}).filter(([, fd]) => fd >= 0);
   return {
     kind: plan.kind,
     id: plan.id,
@@ -76,8 +76,8 @@ export function place(plan: DevicePlan, context: RecordingContext): DeviceDescri
     incarnation: 1,
     irqFd: -1,
     state: plan.createState?.(context.state) ?? -1,
-    worker: plan.back === "none" ? -1 : 0,
+    worker: (plan.back ?? "none") === "none" ? -1 : 0,
     fds: Object.fromEntries([...given, ...events]),
-    options: plan.options,
+    options: plan.options ?? {},
   };
 }

@@ -62,7 +62,7 @@ class WorkerRig implements AsyncDisposable {
 
   /** A descriptor as a machine would make it. */
   place(plan: DevicePlan, worker = 0): DeviceDescriptor {
-    const roles = [...plan.events, ...plan.doorbells.map(({ role }) => role)];
+    const roles = [...plan.events ?? [], ...(plan.doorbells ?? []).map(({ role }) => role)];
     return {
       kind: plan.kind,
       id: plan.id,
@@ -76,7 +76,7 @@ class WorkerRig implements AsyncDisposable {
         ...plan.fds,
         ...Object.fromEntries(roles.map((role) => [role, this.#event().number])),
       },
-      options: plan.options,
+      options: plan.options ?? {},
     };
   }
 
