@@ -7,24 +7,16 @@
 import { O_NONBLOCK, O_RDWR } from "../../src/abi/linux.ts";
 import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
 import type { Back, BackContext } from "../../src/devices/back.ts";
-import { EventLoop } from "../../src/host/event_loop.ts";
 import { EventFd, Fd } from "../../src/host/fd.ts";
 import { read } from "../../src/host/file.ts";
 import { GuestMemory } from "../../src/memory/guest_memory.ts";
+import { TestLoop } from "../support/test_loop.ts";
 import { RecordingContext } from "./chip_fixture.ts";
 
 /** What isolates give their backs; interrupts and warnings are recorded by the front's context. */
 export class BackRig implements BackContext, Disposable {
   readonly #stack = new DisposableStack();
-  readonly #stop = this.#stack.use(EventFd.create());
-  readonly loop = this.#stack.use(
-    new EventLoop({
-      stop: this.#stop,
-      onError: (error) => {
-        throw error;
-      },
-    }),
-  );
+  readonly loop = this.#stack.use(new TestLoop()).loop;
   readonly front: RecordingContext;
   readonly memory = GuestMemory.onBuffers([]);
   readonly #notify = this.#stack.use(EventFd.create());

@@ -9,6 +9,7 @@ import type { IrqLine } from "../../src/bus/irq_line.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
 import type { FrontContext, FrontRequest } from "../../src/devices/front.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
+import { descriptorOf } from "../support/descriptor.ts";
 
 /** What isolates give their fronts, recorded. */
 export class RecordingContext implements FrontContext {
@@ -68,16 +69,14 @@ export function place(plan: DevicePlan, context: RecordingContext): DeviceDescri
   if ("allocate" in plan.windows) throw new Error("Chips have fixed windows");
   const events = (plan.events ?? []).map((role, index) => [role, 1000 + index]);
   const given = Object.entries(plan.fds ?? {}).filter(([, fd]) => fd >= 0);
-  return {
+  return descriptorOf({
     kind: plan.kind,
     id: plan.id,
     windows: plan.windows,
     gsi: typeof plan.gsi === "number" ? plan.gsi : -1,
-    incarnation: 1,
-    irqFd: -1,
     state: plan.createState?.(context.state) ?? -1,
     worker: (plan.back ?? "none") === "none" ? -1 : 0,
     fds: Object.fromEntries([...given, ...events]),
     options: plan.options ?? {},
-  };
+  });
 }

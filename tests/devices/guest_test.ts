@@ -14,14 +14,12 @@ import {
 } from "../../src/arch/x86_64/layout.ts";
 import { bootGdt, pvhEntry } from "../../src/arch/x86_64/registers.ts";
 import { MARK } from "../../src/devices/boot_marks.ts";
-import type { MachineConfig } from "../../src/config/machine_config.ts";
 import { write } from "../../src/host/file.ts";
-import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
-import type { Machine } from "../../src/machine/machine.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { libcRequirement } from "../support/libc.ts";
 import { Assembler, CODE_ADDRESS, tinyLoader } from "../support/tiny_guest.ts";
+import { tinyMachine } from "../support/tiny_machine.ts";
 import { TestPipe } from "./back_fixture.ts";
 
 const NEEDS = libcRequirement("kvm");
@@ -36,12 +34,8 @@ const STACK_ADDRESS = 0x5000;
 const FIRST_VECTOR = 0x20;
 const COM1_IRQ = 4;
 
-function build(loader: Loader, config: Partial<MachineConfig> = {}): Promise<Machine> {
-  return buildMachine({ memory: 4 * 2 ** 20, rng: false, debugExit: true, ...config }, { loader });
-}
-
 async function outcomeOf(guest: Assembler): Promise<Outcome> {
-  await using machine = await build(tinyLoader(guest));
+  await using machine = await tinyMachine(tinyLoader(guest));
   return await machine.run({ signal: AbortSignal.timeout(20_000) });
 }
 
@@ -78,7 +72,7 @@ Deno.test("a guest sees the power button in the event device's selector", NEEDS,
   const guest = new Assembler().eax("?".charCodeAt(0)).out(COM1_PORT)
     .label("wait").in(ACPI_GED_PORT, 4).compareEax(1).jumpNotEqual("wait")
     .eax(SLP_EN_S5).out(ACPI_SLEEP_CONTROL_PORT).spin();
-  await using machine = await build(tinyLoader(guest));
+  await using machine = await tinyMachine(tinyLoader(guest));
   const run = machine.run({ signal: AbortSignal.timeout(20_000) });
   while (machine.serialLog().length === 0) await new Promise((r) => setTimeout(r, 5));
   machine.pressPowerButton();
@@ -94,7 +88,7 @@ Deno.test("a guest reads the host's century from the clock", NEEDS, async () => 
 Deno.test("a guest's start is timed, and the guest adds marks of its own", NEEDS, async () => {
   const guest = new Assembler().eax(0x78).out(COM1_PORT).out(COM1_PORT)
     .in(MARKER_PORT).out(MARKER_PORT).eax(MARK.init).out(MARKER_PORT).out(DEBUG_EXIT_PORT).spin();
-  await using machine = await build(tinyLoader(guest), { bootTimer: true });
+  await using machine = await tinyMachine(tinyLoader(guest), { bootTimer: true });
   await machine.run({ signal: AbortSignal.timeout(20_000) });
   const { vmCreated, loaded, firstRun, serial, init } = MARK;
   const codes = machine.bootMarks().map(({ code }) => code);
@@ -103,7 +97,7 @@ Deno.test("a guest's start is timed, and the guest adds marks of its own", NEEDS
 
 Deno.test("a machine without a boot timer has no marks and no port for them", NEEDS, async () => {
   const guest = new Assembler().in(MARKER_PORT).out(DEBUG_EXIT_PORT).spin();
-  await using machine = await build(tinyLoader(guest));
+  await using machine = await tinyMachine(tinyLoader(guest));
   assertEquals((await machine.run({ signal: AbortSignal.timeout(20_000) })).detail, 0xff);
   assertEquals(machine.bootMarks(), []);
 });
@@ -152,7 +146,7 @@ Deno.test(
     using output = new TestPipe();
     const text = "every byte comes back. ".repeat(200);
     const serial = { input: input.fd.number, output: output.fd.number };
-    await using machine = await build(echoLoader(), { serial });
+    await using machine = await tinyMachine(echoLoader(), { serial });
     const run = machine.run({ signal: AbortSignal.timeout(30_000) });
     while (machine.serialLog().length === 0) await new Promise((r) => setTimeout(r, 5));
     write(input.fd.number, new TextEncoder().encode(`${text}q`));

@@ -2,11 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
-import type { MachineConfig } from "../../src/config/machine_config.ts";
 import { pvpanic } from "../../src/devices/pvpanic.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine, type BuildParts } from "../../src/machine/builder.ts";
-import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { x86Platform } from "../../src/machine/platform.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
@@ -14,6 +12,7 @@ import { vcpuThreads, vcpuThreadsLeft } from "../linux/host_threads.ts";
 import { overload } from "../support/overload.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
+import { tinyMachine } from "../support/tiny_machine.ts";
 
 openAllGroups();
 
@@ -24,11 +23,6 @@ const PVPANIC = 0x505;
 const EMPTY_PORT = 0x510;
 /** RAM of the guest that nothing else uses. */
 const SCRATCH = 0x20000;
-
-/** A machine of 4 MiB that can end itself by the debug port. */
-function tinyMachine(loader: Loader, config: Partial<MachineConfig> = {}): Promise<Machine> {
-  return buildMachine({ memory: 4 * 2 ** 20, rng: false, debugExit: true, ...config }, { loader });
-}
 
 function print(text: string): Assembler {
   const guest = new Assembler();

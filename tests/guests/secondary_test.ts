@@ -2,10 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import { openAllGroups } from "../../src/host/libc.ts";
-import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
+import { tinyMachine } from "../support/tiny_machine.ts";
 
 openAllGroups();
 
@@ -76,8 +76,7 @@ for (
     requirement("kvm"),
     async () => {
       using _workers = withLateWorker(late);
-      const config = { memory: 4 * 2 ** 20, cpus: 2, rng: false, debugExit: true, startBarrier };
-      await using machine = await buildMachine(config, { loader: loader() });
+      await using machine = await tinyMachine(loader(), { cpus: 2, startBarrier });
       const outcome = await machine.run({ signal: AbortSignal.timeout(30_000) });
       assertEquals(outcome.reason, "debug-exit", outcome.text);
       const said = new TextDecoder().decode(machine.serialLog());

@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { CharacterBackend } from "../../src/host/character_backend.ts";
-import { EventLoop } from "../../src/host/event_loop.ts";
-import { EventFd } from "../../src/host/fd.ts";
 import { UnixListener } from "../../src/host/unix_socket.ts";
 import { Fifo } from "../support/fifo.ts";
+import { TestLoop } from "../support/test_loop.ts";
 import { libcRequirement } from "../support/libc.ts";
 import { turnUntil, UnixClient } from "../support/unix_client.ts";
 
@@ -14,13 +13,8 @@ class Fixture implements Disposable {
   readonly #folder = Deno.makeTempDirSync({ prefix: "vireo-backend-" });
   readonly path = `${this.#folder}/socket`;
   readonly listener = UnixListener.open(this.path);
-  readonly #stop = EventFd.create();
-  readonly loop = new EventLoop({
-    stop: this.#stop,
-    onError: (error) => {
-      throw error;
-    },
-  });
+  readonly #loop = new TestLoop();
+  readonly loop = this.#loop.loop;
   clients = 0;
   readonly backend = new CharacterBackend(this.loop, {
     readable: () => {},
@@ -38,8 +32,7 @@ class Fixture implements Disposable {
 
   [Symbol.dispose](): void {
     this.backend.close();
-    this.loop[Symbol.dispose]();
-    this.#stop[Symbol.dispose]();
+    this.#loop[Symbol.dispose]();
     this.listener[Symbol.dispose]();
     Deno.removeSync(this.#folder, { recursive: true });
   }

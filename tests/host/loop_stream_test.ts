@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { EAGAIN, EBADF, EPOLLIN } from "../../src/abi/linux.ts";
-import { EventLoop } from "../../src/host/event_loop.ts";
-import { EventFd } from "../../src/host/fd.ts";
 import { LoopStream } from "../../src/host/loop_stream.ts";
 import { Fifo } from "../support/fifo.ts";
+import { TestLoop } from "../support/test_loop.ts";
 import { libcRequirement, openDescriptors } from "../support/libc.ts";
 
 const needs = libcRequirement();
@@ -11,20 +10,14 @@ const needs = libcRequirement();
 /** A loop, a pipe, and a stream to read from it. */
 class Fixture implements Disposable {
   readonly fifo = new Fifo();
-  readonly #stop = EventFd.create();
-  readonly loop = new EventLoop({
-    stop: this.#stop,
-    onError: (error) => {
-      throw error;
-    },
-  });
+  readonly #loop = new TestLoop();
+  readonly loop = this.#loop.loop;
   calls = 0;
   readonly stream = new LoopStream(this.loop, EPOLLIN, () => this.calls++);
 
   [Symbol.dispose](): void {
     this.stream.close();
-    this.loop[Symbol.dispose]();
-    this.#stop[Symbol.dispose]();
+    this.#loop[Symbol.dispose]();
     this.fifo[Symbol.dispose]();
   }
 }

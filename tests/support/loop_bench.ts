@@ -14,6 +14,7 @@ import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
 import { type LoopEnd, runVcpu } from "../../src/vcpu/loop.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { VirtioState } from "../../src/virtio/virtio_state.ts";
+import { descriptorOf } from "./descriptor.ts";
 import { BareGuest } from "./bare_guest.ts";
 import { Assembler } from "./tiny_guest.ts";
 
@@ -124,46 +125,28 @@ export class LoopBench implements Disposable {
 }
 
 /** The debug-exit port. */
-const EXIT: DeviceDescriptor = {
+const EXIT = descriptorOf({
   kind: "debug-exit",
   id: "exit0",
   windows: [{ bus: "port", base: EXIT_PORT, size: 4 }],
-  gsi: -1,
-  incarnation: 1,
-  irqFd: -1,
-  state: -1,
-  worker: -1,
-  fds: {},
-  options: {},
-};
+});
 
 function serial(state: SharedState): DeviceDescriptor {
   const plan = uart16550({ id: "serial0", port: 0x3f8, gsi: 4, input: -1, output: -1 });
-  return {
+  return descriptorOf({
     kind: plan.kind,
     id: plan.id,
     windows: [{ bus: "port", base: 0x3f8, size: 8 }],
-    gsi: -1,
-    incarnation: 1,
-    irqFd: -1,
     state: plan.createState?.(state) ?? -1,
-    worker: -1,
-    fds: {},
     options: plan.options ?? {},
-  };
+  });
 }
 
 function entropy(state: SharedState): DeviceDescriptor {
-  return {
+  return descriptorOf({
     kind: "virtio-mmio",
     id: "rng0",
     windows: [{ bus: "memory", base: WINDOW, size: 0x1000 }],
-    gsi: -1,
-    incarnation: 1,
-    irqFd: -1,
     state: VirtioState.create(state, RNG_SPEC, "rng0").offset,
-    worker: -1,
-    fds: {},
-    options: {},
-  };
+  });
 }

@@ -20,6 +20,7 @@ import { VirtioBack } from "../../src/virtio/virtio_back.ts";
 import type { VirtioDeviceFactory } from "../../src/virtio/virtio_device.ts";
 import type { VirtioSpec } from "../../src/virtio/virtio_spec.ts";
 import { VirtioState } from "../../src/virtio/virtio_state.ts";
+import { descriptorOf } from "./descriptor.ts";
 import { Driver, testMemory } from "./driver.ts";
 
 // A library that is first opened inside a test counts as that test's leak.
@@ -75,13 +76,9 @@ export class VirtioBench implements BackContext, FrontContext, Disposable {
     this.#events = Object.fromEntries(
       roles.map((role) => [role, this.#stack.use(EventFd.create())]),
     );
-    this.descriptor = {
+    this.descriptor = descriptorOf({
       kind: "virtio-mmio",
       id: "bench0",
-      windows: [],
-      gsi: -1,
-      incarnation: 1,
-      irqFd: -1,
       state: this.block.offset,
       worker: 0,
       fds: {
@@ -89,7 +86,7 @@ export class VirtioBench implements BackContext, FrontContext, Disposable {
         ...Object.fromEntries(roles.map((role) => [role, this.#events[role]?.number ?? -1])),
       },
       options: parts.options ?? {},
-    };
+    });
     this.front = new MmioFront(this.descriptor, this);
     this.back = new VirtioBack(this.descriptor, this, parts.device);
     this.driver = new Driver(this.front, this.memory);

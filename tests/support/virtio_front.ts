@@ -12,6 +12,7 @@ import { SharedState } from "../../src/memory/shared_state.ts";
 import { MmioFront } from "../../src/virtio/mmio_front.ts";
 import type { VirtioSpec } from "../../src/virtio/virtio_spec.ts";
 import { PHASE, VirtioState } from "../../src/virtio/virtio_state.ts";
+import { descriptorOf } from "./descriptor.ts";
 import { Driver, testMemory } from "./driver.ts";
 
 /** A spec with every kind of thing in it: two queues, a feature in each half, 12 bytes of configuration, 4 of them writable. */
@@ -42,18 +43,8 @@ export class FrontRig implements FrontContext {
   /** @param spec of the device */
   constructor(spec: VirtioSpec = TEST_SPEC) {
     this.block = VirtioState.create(this.state, spec, "front0");
-    const descriptor: DeviceDescriptor = {
-      kind: "virtio-mmio",
-      id: "front0",
-      windows: [],
-      gsi: -1,
-      incarnation: 1,
-      irqFd: -1,
-      state: this.block.offset,
-      worker: 0,
-      fds: {},
-      options: {},
-    };
+    const state = this.block.offset;
+    const descriptor = descriptorOf({ kind: "virtio-mmio", id: "front0", state, worker: 0 });
     this.front = new MmioFront(descriptor, this);
     this.driver = new Driver(this.front, testMemory());
   }

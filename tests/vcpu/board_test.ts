@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { DECODE_TABLE_SIZE, DecodeTable } from "../../src/bus/decode_table.ts";
-import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { Board } from "../../src/vcpu/board.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
 import { VirtioState } from "../../src/virtio/virtio_state.ts";
+import { descriptorOf } from "../support/descriptor.ts";
 import { TEST_SPEC } from "../support/virtio_front.ts";
 
 const WINDOW = 0xd000_0000;
@@ -15,18 +15,13 @@ function board(): { readonly board: Board; readonly warnings: string[] } {
   const state = SharedState.create(2 ** 20);
   const table = state.allocate(DECODE_TABLE_SIZE, "table");
   const control = new VcpuControl(state, state.allocate(VCPU_CONTROL_SIZE, "vCPU 0"));
-  const device: DeviceDescriptor = {
+  const device = descriptorOf({
     kind: "virtio-mmio",
     id: "test0",
-    incarnation: 0,
     windows: [{ bus: "memory", base: WINDOW, size: 0x1000 }],
-    gsi: -1,
-    irqFd: -1,
     state: VirtioState.create(state, TEST_SPEC, "test0").offset,
     worker: 0,
-    fds: {},
-    options: {},
-  };
+  });
   new DecodeTable(state, table).write([device]);
   const warnings: string[] = [];
   const owner = {

@@ -20,6 +20,7 @@ import {
 import { MmioFront } from "../../src/virtio/mmio_front.ts";
 import { virtioMmioPlan } from "../../src/virtio/mmio_plan.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
+import { descriptorOf } from "../support/descriptor.ts";
 import { Driver, GuestArena } from "../support/driver.ts";
 import { Fifo, PIPE_SIZE } from "../support/fifo.ts";
 import { Random } from "../support/random.ts";
@@ -63,12 +64,10 @@ class WorkerRig implements AsyncDisposable {
   /** A descriptor as a machine would make it. */
   place(plan: DevicePlan, worker = 0): DeviceDescriptor {
     const roles = [...plan.events ?? [], ...(plan.doorbells ?? []).map(({ role }) => role)];
-    return {
+    return descriptorOf({
       kind: plan.kind,
       id: plan.id,
-      windows: [],
       gsi: 5,
-      incarnation: 1,
       irqFd: this.#event().number,
       state: plan.createState?.(this.state) ?? -1,
       worker,
@@ -77,7 +76,7 @@ class WorkerRig implements AsyncDisposable {
         ...Object.fromEntries(roles.map((role) => [role, this.#event().number])),
       },
       options: plan.options ?? {},
-    };
+    });
   }
 
   start(): void {
