@@ -6,9 +6,11 @@
  */
 
 /**
- * What went wrong, as a stable name. The first fifteen are the stages of building a machine, in their order; `closed` is
- * use after close; `platform` an operating system or processor that there is no hypervisor for;
- * `launch` a process that did not get ready.
+ * What went wrong, as a stable name. Those up to `load_vcpu` are the stages of building a machine; `closed` is use after close;
+ * `platform` an operating system or processor that there is no hypervisor for; `launch` a process that did not get ready;
+ * `system` a call of the host's kernel; `guest` what the guest or its files did; `range` an address, size, number or name that is
+ * none; `unsupported` what cannot be done now, or at all; `environment` something that this host lacks, from a file to its
+ * network; `internal` our own fault.
  */
 export type ErrorKind =
   | "open"

@@ -12,9 +12,6 @@ import {
   MIN_MEMORY,
   PAGE_SIZE,
 } from "../config/machine_config.ts";
-import { parseDuration, parseSize } from "../config/units.ts";
-import { resolve } from "../std/path.ts";
-import { EXIT_ROWS } from "./exit_status.ts";
 import { BOOT_TIMER } from "../config/machine_options.ts";
 import {
   describeOptions,
@@ -22,6 +19,9 @@ import {
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
+import { parseDuration, parseSize } from "../config/units.ts";
+import { resolve } from "../std/path.ts";
+import { EXIT_ROWS } from "./exit_status.ts";
 
 /** What to do when the guest reboots. */
 export type OnReboot = "exit" | "restart";

@@ -7,30 +7,30 @@
 
 import { ConfigError, errorText } from "../base/errors.ts";
 import { placeOf } from "../config/check.ts";
-import { loadDescription } from "../config/load.ts";
 import type { Description } from "../config/description.ts";
+import { loadDescription } from "../config/load.ts";
 import { machineOf } from "../config/machine_of.ts";
-import { type Mistake, mistakeText } from "../config/mistake.ts";
-import { jsonSchema, keyHelp } from "../config/schema_output.ts";
-import { KEYS, type KeyType } from "../config/schema.ts";
-import { sizeText } from "../config/units.ts";
-import { readNamed } from "../host/named_file.ts";
-import { type Preview, previewMachine } from "../machine/preview.ts";
-import { EXIT, statusOfError } from "./exit_status.ts";
-import { checkFiles, type FileCheck } from "./file_check.ts";
-import { checkKernel } from "./kernel_check.ts";
 import {
   MACHINE_OPTIONS,
   type MachineOptions,
   overridesOf,
   splitFile,
 } from "../config/machine_options.ts";
+import { type Mistake, mistakeText } from "../config/mistake.ts";
 import {
   describeOptions,
   describeRows,
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
+import { KEYS, type KeyType } from "../config/schema.ts";
+import { jsonSchema, keyHelp } from "../config/schema_output.ts";
+import { sizeText } from "../config/units.ts";
+import { readNamed } from "../host/named_file.ts";
+import { type Preview, previewMachine } from "../machine/preview.ts";
+import { EXIT, statusOfError } from "./exit_status.ts";
+import { checkFiles, type FileCheck } from "./file_check.ts";
+import { checkKernel } from "./kernel_check.ts";
 import { print, printHelp, say } from "./say.ts";
 
 /** What it can be told. */

@@ -5,6 +5,7 @@
  */
 
 import { ConfigError, errorText } from "../base/errors.ts";
+import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
 import { KEYS } from "../config/schema.ts";
 import type { Commands, LoadedCommand } from "./command.ts";
 import {
@@ -15,7 +16,6 @@ import {
   type Values,
 } from "./completion_scripts.ts";
 import { statusOfError } from "./exit_status.ts";
-import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
 import { print, printHelp, say } from "./say.ts";
 
 /** What it can be told. */

@@ -5,12 +5,12 @@
  */
 
 import { errorText } from "../base/errors.ts";
+import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
+import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
 import { hostKvm } from "../kvm/host_kvm.ts";
 import { Kvm } from "../kvm/kvm.ts";
-import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
 import { examineSystem, type Finding } from "./doctor_system.ts";
 import { EXIT, statusOfError } from "./exit_status.ts";
-import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
 import { hasColor, print, printHelp, say } from "./say.ts";
 
 /** What it can be told. */

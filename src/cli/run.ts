@@ -7,13 +7,6 @@
 import { ConfigError, VireoError } from "../base/errors.ts";
 import { kernelRelease } from "../boot/kernel_release.ts";
 import type { Description } from "../config/description.ts";
-import { parseDuration } from "../config/units.ts";
-import { isOpen } from "../host/fd.ts";
-import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
-import { requirePlatform } from "../kvm/kvm.ts";
-import { BootTimer } from "./boot_timer.ts";
-import { checkMachine, showMistakes } from "./check.ts";
-import { EXIT, explain, statusOfError, statusOfMachine } from "./exit_status.ts";
 import {
   BOOT_TIMER,
   MACHINE_OPTIONS,
@@ -26,6 +19,13 @@ import {
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
+import { parseDuration } from "../config/units.ts";
+import { isOpen } from "../host/fd.ts";
+import { type HostKvm, hostKvm } from "../kvm/host_kvm.ts";
+import { requirePlatform } from "../kvm/kvm.ts";
+import { BootTimer } from "./boot_timer.ts";
+import { checkMachine, showMistakes } from "./check.ts";
+import { EXIT, explain, statusOfError, statusOfMachine } from "./exit_status.ts";
 import { RunLog } from "./run_log.ts";
 import { printHelp, say } from "./say.ts";
 import { StopRequest } from "./stop_request.ts";

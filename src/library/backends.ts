@@ -10,6 +10,7 @@ import type { Description, SerialBackend } from "../config/description.ts";
 import type { Backends } from "../config/machine_of.ts";
 import { Fd } from "../host/fd.ts";
 import { Pty } from "../host/pty.ts";
+import type { TerminalSize } from "../host/tty.ts";
 import { UnixListener } from "../host/unix_socket.ts";
 
 /** Opened backends; what was opened is closed on dispose. */
@@ -22,8 +23,7 @@ export interface OpenBackends extends Backends, Disposable {
 export interface TerminalView {
   /** Whether keys come from a terminal: then Ctrl-A is ours. */
   readonly hasKeys: boolean;
-  /** In characters. */
-  readonly size: { readonly columns: number; readonly rows: number };
+  readonly size: TerminalSize;
 }
 
 /** Two ends of a stream; -1 for none. */

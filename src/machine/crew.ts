@@ -99,11 +99,11 @@ export class Crew {
   async #requestAll(wanted: Wanted, done: (state: VcpuState) => boolean): Promise<void> {
     const { vcpus } = this.#parts;
     for (const handle of vcpus) handle.request(wanted);
-    for (const { index, control } of vcpus) {
+    for (const { id, control } of vcpus) {
       if (await control.until(done, STOP_TIMEOUT)) continue;
       throw new VireoError(
         "internal",
-        `Cannot pause or resume vCPU ${index}: no answer within ${STOP_TIMEOUT} ms`,
+        `Cannot pause or resume vCPU ${id}: no answer within ${STOP_TIMEOUT} ms`,
       );
     }
   }
@@ -132,12 +132,12 @@ export class Crew {
     const generation = devices.publish();
     for (const handle of vcpus) if (handle.alive) handle.kick();
     for (const worker of ioWorkers) await worker.changed(generation, STOP_TIMEOUT);
-    for (const { index, control } of vcpus) {
+    for (const { id, control } of vcpus) {
       // A vCPU that has not started, is paused or has stopped reads the table before its next exit is answered.
       if (await control.untilGeneration(generation, STOP_TIMEOUT)) continue;
       throw new VireoError(
         "internal",
-        `Cannot change the devices of vCPU ${index}: no answer within ${STOP_TIMEOUT} ms`,
+        `Cannot change the devices of vCPU ${id}: no answer within ${STOP_TIMEOUT} ms`,
       );
     }
   }

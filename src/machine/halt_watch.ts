@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { VcpuHandle } from "./vcpu_handle.ts";
 import { VcpuState } from "../vcpu/control.ts";
+import type { VcpuHandle } from "./vcpu_handle.ts";
 
 /** Time to the first question, in ms: tiny guests end soon. */
 const FIRST_DELAY = 10;

@@ -34,7 +34,7 @@ export interface Outcome {
   readonly reason: OutcomeReason;
   /** What was seen. */
   readonly cause: OutcomeCause;
-  /** Number of the vCPU that saw it; -1 where it came from outside. */
+  /** APIC id of the vCPU that saw it, its number where the topology leaves no gaps; -1 where it came from outside. */
   readonly vcpu: number;
   /** The value written to the debug-exit or yield port; 0 otherwise. */
   readonly detail: number;

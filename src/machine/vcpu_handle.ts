@@ -6,11 +6,11 @@
 
 import { VireoError } from "../base/errors.ts";
 import type { VcpuConfig } from "../config/machine_config.ts";
-import type { Vcpu } from "../kvm/vcpu.ts";
 import { kickThread } from "../host/thread.ts";
+import type { Vcpu } from "../kvm/vcpu.ts";
 import { type VcpuControl, VcpuState, Wanted } from "../vcpu/control.ts";
-import type { MachineEvents } from "./events.ts";
 import type { VcpuMessage, VcpuStart } from "../vcpu/messages.ts";
+import type { MachineEvents } from "./events.ts";
 
 /** What a vCPU's handle is made from. */
 export interface VcpuHandleParts {
@@ -44,8 +44,8 @@ export class VcpuHandle implements Disposable {
     this.#parts = parts;
   }
 
-  /** From 0; its APIC id. */
-  get index(): number {
+  /** KVM's id of the vCPU, which is its APIC id: a topology may leave gaps between them. */
+  get id(): number {
     return this.vcpu.id;
   }
 
@@ -105,7 +105,7 @@ export class VcpuHandle implements Disposable {
     if (stopped) return;
     throw this.#stuck = new VireoError(
       "internal",
-      `Cannot stop vCPU ${this.index}: its worker did not answer within ${timeout} ms`,
+      `Cannot stop vCPU ${this.id}: its worker did not answer within ${timeout} ms`,
     );
   }
 
@@ -120,7 +120,7 @@ export class VcpuHandle implements Disposable {
     this.control.enter(VcpuState.stopped);
     this.#parts.events.heard({
       type: "ended",
-      vcpu: this.index,
+      vcpu: this.id,
       cause: "vcpu-error",
       detail: 0,
       text: message,

@@ -6,8 +6,8 @@
  */
 
 import { VireoError } from "../base/errors.ts";
-import { type PrepareOptions, prepareRig, type RigBase } from "./base.ts";
 import { dirname, fromFileUrl } from "../std/path.ts";
+import { type PrepareOptions, prepareRig, type RigBase } from "./base.ts";
 import type { Duplex, ExitReport } from "./frame.ts";
 import type { RunOptions } from "./host_run.ts";
 import { initScript, type Mount } from "./init.ts";

@@ -26,13 +26,15 @@ export interface VcpuStart {
 }
 
 /**
- * Why a machine ended: what a device asked for, `halted` (all vCPUs at HLT with interrupts off), `triple-fault` (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
+ * Why a machine ended: what a device asked for, `halted` (all vCPUs at HLT with interrupts off), `triple-fault`
+ * (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
  */
 export type EndCause = EndRequest | "halted" | "triple-fault" | "kvm-error" | "vcpu-error";
 
 /** A vCPU worker's last word about the machine; only the first of all vCPUs' counts. */
 export interface VcpuEnded {
   readonly type: "ended";
+  /** APIC id of the vCPU; -1 for what is no vCPU's. */
   readonly vcpu: number;
   readonly cause: EndCause;
   /** What a device gave with its request: the value written to the debug port. */
@@ -44,7 +46,7 @@ export interface VcpuEnded {
 /** The guest, or its owner, asks for the owner's turn; a vCPU that did waits until it has been given. */
 export interface VcpuYielded {
   readonly type: "yielded";
-  /** Which vCPU asked; -1 for the owner itself. */
+  /** APIC id of the vCPU that asked; -1 for the owner itself. */
   readonly vcpu: number;
   /** What a device gave with its request: the value written to the yield port. */
   readonly detail: number;

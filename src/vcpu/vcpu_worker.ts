@@ -57,12 +57,12 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
   if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
-  return runVcpu({ vcpu, board, control, collected, ended: () => requests.end_ });
+  return runVcpu({ vcpu, board, control, collected, ended: () => requests.ended });
 }
 
 /** What devices ask for during an exit of this vCPU. */
 class Requests implements BoardOwner {
-  end_: LoopEnd | undefined;
+  ended: LoopEnd | undefined;
   readonly #marks: BootMarks | undefined;
   readonly #vcpu: Vcpu;
   readonly #control: VcpuControl;
@@ -75,7 +75,7 @@ class Requests implements BoardOwner {
 
   end(request: FrontRequest, detail: number): void {
     if (request === "yield") this.#yield(detail);
-    else this.end_ ??= { cause: request, detail, text: "" };
+    else this.ended ??= { cause: request, detail, text: "" };
   }
 
   /** The owner pauses all vCPUs; this one runs no instruction more until then, also where the kick comes after the request. */
