@@ -34,7 +34,6 @@ export const UART_IIR_FIFO_ENABLED = 0xc0;
 /** FIFO control register. */
 export const UART_FCR_ENABLE_FIFO = 0x01;
 export const UART_FCR_CLEAR_RCVR = 0x02;
-export const UART_FCR_CLEAR_XMIT = 0x04;
 export const UART_FCR_TRIGGER_MASK = 0xc0;
 
 /** Line control register: divisor latch access. */

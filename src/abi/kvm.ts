@@ -210,9 +210,6 @@ export const KvmIrqRoutingEntry = struct({
 });
 export const KVM_IRQ_ROUTING_IRQCHIP = 1;
 export const KVM_IRQ_ROUTING_MSI = 2;
-export const KVM_IRQCHIP_PIC_MASTER = 0;
-export const KVM_IRQCHIP_PIC_SLAVE = 1;
-export const KVM_IRQCHIP_IOAPIC = 2;
 
 /** `struct kvm_msi`. */
 export const KvmMsi = struct({
@@ -267,7 +264,6 @@ export const KvmExitIo = struct({
   count: "u32",
   data_offset: "u64",
 });
-export const KVM_EXIT_IO_IN = 0;
 export const KVM_EXIT_IO_OUT = 1;
 
 /** `kvm_run.mmio`. */
@@ -313,7 +309,6 @@ export const KvmExitUnknown = struct({ hardware_exit_reason: "u64" });
 /** Exit reasons that code decides on; every name is in kvm/exit_text.ts. */
 export const KVM_EXIT_UNKNOWN = 0;
 export const KVM_EXIT_IO = 2;
-export const KVM_EXIT_DEBUG = 4;
 export const KVM_EXIT_HLT = 5;
 export const KVM_EXIT_MMIO = 6;
 export const KVM_EXIT_SHUTDOWN = 8;
@@ -323,11 +318,6 @@ export const KVM_EXIT_INTERNAL_ERROR = 17;
 export const KVM_EXIT_SYSTEM_EVENT = 24;
 export const KVM_EXIT_X86_RDMSR = 29;
 export const KVM_EXIT_X86_WRMSR = 30;
-
-/** Types of `system_event`. */
-export const KVM_SYSTEM_EVENT_SHUTDOWN = 1;
-export const KVM_SYSTEM_EVENT_RESET = 2;
-export const KVM_SYSTEM_EVENT_CRASH = 3;
 
 const KVMIO = 0xae;
 

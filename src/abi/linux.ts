@@ -32,7 +32,6 @@ export const ENOSYS = 38;
 export const EOPNOTSUPP = 95;
 export const ECONNABORTED = 103;
 export const ECONNREFUSED = 111;
-export const ENOTSOCK = 88;
 
 /** Flags of `open` (`asm-generic/fcntl.h`). */
 export const O_RDONLY = 0;
@@ -40,7 +39,6 @@ export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
 export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
@@ -95,9 +93,8 @@ export const Statx = struct({
   stx_dev_minor: "u32",
 }, { size: 256 });
 
-/** Block device queries (`linux/fs.h`): size in bytes, logical sector size in bytes. */
+/** A block device's size in bytes (`linux/fs.h`). */
 export const BLKGETSIZE64 = 0x80081272;
-export const BLKSSZGET = 0x1268;
 
 /** Operations of `flock` (`asm-generic/fcntl.h`). */
 export const LOCK_SH = 1;
@@ -110,18 +107,15 @@ export const FALLOC_FL_PUNCH_HOLE = 2;
 export const FALLOC_FL_ZERO_RANGE = 16;
 
 /** `mmap` and `madvise` (`asm-generic/mman-common.h`). */
-export const PROT_NONE = 0;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
-export const MAP_POPULATE = 0x8000;
 export const MAP_HUGETLB = 0x40000;
 export const MADV_DONTNEED = 4;
 export const MADV_HUGEPAGE = 14;
-export const MADV_DONTDUMP = 16;
 export const MADV_POPULATE_WRITE = 23;
 /** Bytes of a page of the host. */
 export const PAGE_SIZE = 4096;
@@ -135,14 +129,8 @@ export const EFD_SEMAPHORE = 1;
 export const EPOLL_CLOEXEC = 0o2000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
-export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x001;
 export const EPOLLOUT = 0x004;
-export const EPOLLERR = 0x008;
-export const EPOLLHUP = 0x010;
-export const EPOLLRDHUP = 0x2000;
-export const EPOLLONESHOT = 0x40000000;
-export const EPOLLET = 0x80000000;
 
 /** `struct epoll_event`, packed on x86-64; `data` split in halves: descriptor and generation. */
 export const EpollEvent = struct({ events: "u32", data_lo: "u32", data_hi: "u32" }, {
@@ -152,9 +140,6 @@ export const EpollEvent = struct({ events: "u32", data_lo: "u32", data_hi: "u32"
 /** `poll` events. */
 export const POLLIN = 0x001;
 export const POLLOUT = 0x004;
-export const POLLERR = 0x008;
-export const POLLHUP = 0x010;
-export const POLLNVAL = 0x020;
 
 /** `struct pollfd`. */
 export const Pollfd = struct({ fd: "i32", events: "i16", revents: "i16" });
@@ -172,16 +157,12 @@ export const Itimerspec = struct({ it_interval: Timespec, it_value: Timespec });
 
 /** `struct iovec`. */
 export const Iovec = struct({ iov_base: "u64", iov_len: "u64" });
-/** Most iovecs a call takes (`linux/uio.h`). */
-export const UIO_MAXIOV = 1024;
 
 /** Signals; realtime signal numbers are the kernel's (34 and up are free in Deno). */
 export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGTERM = 15;
 export const SIG_BLOCK = 0;
-export const SIG_UNBLOCK = 1;
-export const SIG_SETMASK = 2;
 /** Bytes of glibc's `sigset_t` and of the kernel's, which KVM_SET_SIGNAL_MASK wants. */
 export const SIGSET_SIZE = 128;
 export const KERNEL_SIGSET_SIZE = 8;
@@ -192,7 +173,6 @@ export const PR_SET_NAME = 15;
 /** Terminal ioctls (`asm-generic/ioctls.h`). */
 export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
-export const TIOCGWINSZ = 0x5413;
 /** Number of the pseudo-terminal whose master this is; an error on everything else. */
 export const TIOCGPTN = 0x80045430;
 /** Locks (1) or unlocks (0) the device of a pseudo-terminal. */
@@ -210,9 +190,6 @@ export const Termios = struct({
 
 /** Bit of `c_oflag`: output is changed on its way to the terminal. */
 export const OPOST = 1;
-
-/** `struct winsize`. */
-export const Winsize = struct({ ws_row: "u16", ws_col: "u16", ws_xpixel: "u16", ws_ypixel: "u16" });
 
 /** `struct statfs` of x86-64 (asm-generic/statfs.h). */
 export const Statfs = struct({
@@ -258,7 +235,6 @@ export const MFD_CLOEXEC = 1;
 /** System calls without a libc function (`asm/unistd_64.h`). */
 export const SYS_IO_URING_SETUP = 425;
 export const SYS_IO_URING_ENTER = 426;
-export const SYS_IO_URING_REGISTER = 427;
 
 /** io_uring (`linux/io_uring.h`). */
 export const IORING_OFF_SQ_RING = 0;
@@ -268,8 +244,6 @@ export const IORING_FEAT_NODROP = 2;
 export const IORING_FEAT_SUBMIT_STABLE = 4;
 export const IORING_SETUP_CLAMP = 16;
 export const IORING_ENTER_GETEVENTS = 1;
-export const IORING_REGISTER_EVENTFD = 4;
-export const IORING_OP_NOP = 0;
 export const IORING_OP_READV = 1;
 export const IORING_OP_WRITEV = 2;
 export const IORING_OP_FSYNC = 3;

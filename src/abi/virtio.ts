@@ -19,8 +19,6 @@ export const VIRTIO_CONFIG_S_FAILED = 0x80;
 export const VIRTIO_RING_F_INDIRECT_DESC = 28;
 export const VIRTIO_RING_F_EVENT_IDX = 29;
 export const VIRTIO_F_VERSION_1 = 32;
-export const VIRTIO_F_ACCESS_PLATFORM = 33;
-export const VIRTIO_F_RING_PACKED = 34;
 
 /** `struct vring_desc`, one entry of the descriptor table (virtio 1.3 §2.7.5). */
 export const VringDesc = struct({ addr: "u64", len: "u32", flags: "u16", next: "u16" });

@@ -8,7 +8,6 @@
 import { struct } from "../base/struct.ts";
 
 /** Device ids (virtio 1.3 §5). */
-export const VIRTIO_ID_NET = 1;
 export const VIRTIO_ID_BLOCK = 2;
 export const VIRTIO_ID_CONSOLE = 3;
 export const VIRTIO_ID_RNG = 4;
@@ -18,13 +17,10 @@ export const VIRTIO_ID_RNG = 4;
 /** Feature bits of the block device (virtio 1.3 §5.2.3), as bit numbers. */
 export const VIRTIO_BLK_F_SIZE_MAX = 1;
 export const VIRTIO_BLK_F_SEG_MAX = 2;
-export const VIRTIO_BLK_F_GEOMETRY = 4;
 export const VIRTIO_BLK_F_RO = 5;
 export const VIRTIO_BLK_F_BLK_SIZE = 6;
 export const VIRTIO_BLK_F_FLUSH = 9;
-export const VIRTIO_BLK_F_TOPOLOGY = 10;
 export const VIRTIO_BLK_F_CONFIG_WCE = 11;
-export const VIRTIO_BLK_F_MQ = 12;
 export const VIRTIO_BLK_F_DISCARD = 13;
 export const VIRTIO_BLK_F_WRITE_ZEROES = 14;
 
@@ -93,7 +89,6 @@ export const VIRTIO_BLK_SECTOR_SIZE = 512;
 /** Feature bits of the console (virtio 1.3 §5.3.3), as bit numbers. */
 export const VIRTIO_CONSOLE_F_SIZE = 0;
 export const VIRTIO_CONSOLE_F_MULTIPORT = 1;
-export const VIRTIO_CONSOLE_F_EMERG_WRITE = 2;
 
 /** `struct virtio_console_config` (virtio 1.3 §5.3.4). */
 export const VirtioConsoleConfig = struct({
@@ -111,7 +106,5 @@ export const VIRTIO_CONSOLE_DEVICE_READY = 0;
 export const VIRTIO_CONSOLE_PORT_ADD = 1;
 export const VIRTIO_CONSOLE_PORT_REMOVE = 2;
 export const VIRTIO_CONSOLE_PORT_READY = 3;
-export const VIRTIO_CONSOLE_CONSOLE_PORT = 4;
-export const VIRTIO_CONSOLE_RESIZE = 5;
 export const VIRTIO_CONSOLE_PORT_OPEN = 6;
 export const VIRTIO_CONSOLE_PORT_NAME = 7;

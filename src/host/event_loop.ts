@@ -13,7 +13,6 @@ import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
   EPOLL_EVENT_SIZE,
   EpollEvent,
   EPOLLIN,
@@ -50,7 +49,7 @@ const BATCH = 64;
 interface Registration {
   readonly handler: EventHandler;
   readonly generation: number;
-  events: number;
+  readonly events: number;
   /** Epoll refuses regular files and /dev/null, which are always ready. */
   readonly alwaysReady: boolean;
 }
@@ -85,7 +84,7 @@ export class EventLoop implements Disposable {
    * Calls `handler` whenever one of `events` is up on `fd`. A regular file or /dev/null counts as always ready.
    *
    * @param fd descriptor's number, not yet added; the caller removes it before closing it
-   * @param events `EPOLL*` bits; 0 for none until {@linkcode modify}
+   * @param events `EPOLL*` bits
    */
   add(fd: number, events: number, handler: EventHandler): void {
     if (this.#registrations[fd]) {
@@ -98,17 +97,6 @@ export class EventLoop implements Disposable {
     if (!alwaysReady) check("epoll_ctl(ADD)", result, `Cannot wait for descriptor ${fd}`);
     else this.#alwaysReady.push(fd);
     this.#registrations[fd] = { handler, generation, events, alwaysReady };
-  }
-
-  /** Changes the events that an added descriptor is waited for. Allocates nothing. */
-  modify(fd: number, events: number): void {
-    const registration = this.#registrations[fd];
-    if (!registration) throw new VireoError("internal", `Cannot modify unknown descriptor ${fd}`);
-    if (registration.events === events) return;
-    registration.events = events;
-    if (registration.alwaysReady) return;
-    const result = this.#control(EPOLL_CTL_MOD, fd, events, registration.generation);
-    check("epoll_ctl(MOD)", result, `Cannot change what descriptor ${fd} is waited for`);
   }
 
   /** Forgets a descriptor, events already fetched included; one that was never added is no error. */
@@ -141,7 +129,7 @@ export class EventLoop implements Disposable {
    * @returns events handled
    */
   runOnce(timeout: number): number {
-    const wait = this.#someAlwaysReady() ? 0 : timeout;
+    const wait = this.#alwaysReady.length > 0 ? 0 : timeout;
     const calls = epollCalls();
     const result = calls.epoll_wait(this.#epoll.number, this.#events, BATCH, wait);
     const count = result < 0 ? -(errno[0] ?? 0) : result;
@@ -171,18 +159,11 @@ export class EventLoop implements Disposable {
     for (let i = this.#alwaysReady.length - 1; i >= 0; i--) {
       const fd = this.#alwaysReady[i] ?? -1;
       const registration = this.#registrations[fd];
-      if (!registration || registration.events === 0) continue;
+      if (!registration) continue;
       this.#call(registration.handler, registration.events, fd);
       handled++;
     }
     return handled;
-  }
-
-  #someAlwaysReady(): boolean {
-    for (let i = 0; i < this.#alwaysReady.length; i++) {
-      if ((this.#registrations[this.#alwaysReady[i] ?? -1]?.events ?? 0) !== 0) return true;
-    }
-    return false;
   }
 
   #call(handler: EventHandler, events: number, fd: number): void {

@@ -26,7 +26,7 @@ import {
   cString,
   descriptorFlagCalls,
   errno,
-  fileCalls,
+  memoryFileCalls,
   openingCalls,
   pipeCalls,
   readingCalls,
@@ -60,9 +60,9 @@ export class Fd implements Disposable {
     return new Fd(check("open", result, `Cannot open "${path}"`));
   }
 
-  /** An anonymous file in memory, for tests and for memory that is shared by descriptor. */
+  /** An anonymous file in memory. */
   static memory(name: string): Fd {
-    const result = fileCalls().memfd_create(cString(name), MFD_CLOEXEC);
+    const result = memoryFileCalls().memfd_create(cString(name), MFD_CLOEXEC);
     if (result < 0) throw new SystemError("memfd_create", errno[0] ?? 0, `Cannot create ${name}`);
     return new Fd(result);
   }

@@ -11,7 +11,6 @@
 import {
   AT_EMPTY_PATH,
   BLKGETSIZE64,
-  BLKSSZGET,
   GRND_NONBLOCK,
   LOCK_EX,
   LOCK_NB,
@@ -29,6 +28,7 @@ import { ioctlBytes } from "./ioctl.ts";
 import {
   check,
   cString,
+  diskCalls,
   errno,
   fileCalls,
   fileSystemCalls,
@@ -36,7 +36,6 @@ import {
   randomCalls,
   readingCalls,
   streamCalls,
-  vectorCalls,
   writingCalls,
 } from "./libc.ts";
 
@@ -52,32 +51,20 @@ export type Bytes = Uint8Array<ArrayBuffer>;
  */
 export function preadv(fd: number, iovecs: IovecBlock, count: number, offset: number): number {
   const at = BigInt(offset);
-  const result = vectorCalls().preadv(fd, iovecs, count, at);
+  const result = diskCalls().preadv(fd, iovecs, count, at);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
 /** Writes `count` iovecs from byte `offset` on; SAFETY as with {@linkcode preadv}. */
 export function pwritev(fd: number, iovecs: IovecBlock, count: number, offset: number): number {
   const at = BigInt(offset);
-  const result = vectorCalls().pwritev(fd, iovecs, count, at);
-  return result < 0 ? -(errno[0] ?? 0) : result;
-}
-
-/** Reads into iovecs from a stream; SAFETY as with {@linkcode preadv}. */
-export function readv(fd: number, iovecs: IovecBlock, count: number): number {
-  const result = vectorCalls().readv(fd, iovecs, count);
-  return result < 0 ? -(errno[0] ?? 0) : result;
-}
-
-/** Writes iovecs to a stream; SAFETY as with {@linkcode preadv}. */
-export function writev(fd: number, iovecs: IovecBlock, count: number): number {
-  const result = vectorCalls().writev(fd, iovecs, count);
+  const result = diskCalls().pwritev(fd, iovecs, count, at);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
 /** Waits until the file's data, and as much of its metadata as reading needs, is on stable storage. */
 export function fdatasync(fd: number): number {
-  const result = vectorCalls().fdatasync(fd);
+  const result = diskCalls().fdatasync(fd);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
@@ -97,13 +84,6 @@ export function write(fd: number, bytes: Bytes, length: number = bytes.length): 
 export function pread(fd: number, bytes: Bytes, offset: number): number {
   const at = BigInt(offset);
   const result = fileCalls().pread(fd, bytes, bytes.length, at);
-  return result < 0 ? -(errno[0] ?? 0) : result;
-}
-
-/** Writes from byte `offset` on. */
-export function pwrite(fd: number, bytes: Bytes, offset: number): number {
-  const at = BigInt(offset);
-  const result = fileCalls().pwrite(fd, bytes, bytes.length, at);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
@@ -130,7 +110,7 @@ export function send(fd: number, bytes: Bytes, length: number = bytes.length): n
 export function fallocate(fd: number, mode: number, offset: number, length: number): number {
   const at = BigInt(offset);
   const bytes = BigInt(length);
-  const result = fileCalls().fallocate(fd, mode, at, bytes);
+  const result = diskCalls().fallocate(fd, mode, at, bytes);
   return result < 0 ? -(errno[0] ?? 0) : result;
 }
 
@@ -189,8 +169,6 @@ export interface FileStatus {
   readonly type: number;
   /** Bytes: of a regular file, or of a whole block device. */
   readonly size: number;
-  /** Bytes that direct I/O has to be aligned to: a block device's sector, 512 elsewhere. */
-  readonly sectorSize: number;
   /** Identity of the file: the same for two descriptors of one file. */
   readonly device: string;
   /** Inode number. */
@@ -216,7 +194,6 @@ export function fileStatus(fd: number, context?: string): FileStatus {
   return {
     type,
     size: block ? blockDeviceSize(fd, context) : Number(view.getBigUint64(Statx.stx_size, true)),
-    sectorSize: block ? blockSectorSize(fd, context) : 512,
     device: `${major}:${minor}`,
     inode: view.getBigUint64(Statx.stx_ino, true),
   };
@@ -227,10 +204,4 @@ function blockDeviceSize(fd: number, context: string | undefined): number {
   const result = ioctlBytes(fd, BLKGETSIZE64, new Uint8Array(size.buffer));
   check("ioctl(BLKGETSIZE64)", result, context);
   return Number(size[0]);
-}
-
-function blockSectorSize(fd: number, context: string | undefined): number {
-  const size = new Uint32Array(1);
-  check("ioctl(BLKSSZGET)", ioctlBytes(fd, BLKSSZGET, new Uint8Array(size.buffer)), context);
-  return size[0] ?? 512;
 }

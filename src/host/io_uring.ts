@@ -23,14 +23,12 @@ import {
   IORING_OP_FSYNC,
   IORING_OP_READV,
   IORING_OP_WRITEV,
-  IORING_REGISTER_EVENTFD,
   IORING_SETUP_CLAMP,
   IoSqringOffsets,
   IoUringCqe,
   IoUringParams,
   IoUringSqe,
   SYS_IO_URING_ENTER,
-  SYS_IO_URING_REGISTER,
   SYS_IO_URING_SETUP,
 } from "../abi/linux.ts";
 import { SystemError } from "../base/errors.ts";
@@ -132,21 +130,6 @@ export class IoUring implements Disposable {
   /** Requests prepared or submitted whose completions haven't been fetched. */
   get inFlight(): number {
     return this.#inFlight;
-  }
-
-  /** Signals an eventfd for each completion. */
-  registerEventFd(fd: number): void {
-    const argument = new Uint8Array(new Int32Array([fd]).buffer);
-    const calls = ioUringCalls();
-    const ring = this.#fd.number;
-    const result = calls.io_uring_register(
-      SYS_IO_URING_REGISTER,
-      ring,
-      IORING_REGISTER_EVENTFD,
-      argument,
-      1,
-    );
-    if (result < 0) throw new SystemError("io_uring_register", errno[0] ?? 0);
   }
 
   /**

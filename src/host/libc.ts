@@ -68,34 +68,31 @@ const LOCKING = {
   mlock: { parameters: ["pointer", "usize"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const VECTORS = {
+const DISKS = {
   // ssize_t preadv(int fd, const struct iovec *iov, int iovcnt, off_t offset)
   preadv: { parameters: ["i32", "buffer", "i32", "i64"], result: "i32" },
   // ssize_t pwritev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
   pwritev: { parameters: ["i32", "buffer", "i32", "i64"], result: "i32" },
-  // ssize_t readv(int fd, const struct iovec *iov, int iovcnt)
-  readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-  // ssize_t writev(int fd, const struct iovec *iov, int iovcnt)
-  writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int fdatasync(int fd)
   fdatasync: { parameters: ["i32"], result: "i32" },
+  // int fallocate(int fd, int mode, off_t offset, off_t len)
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const FILES = {
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
   pread: { parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
-  // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
-  pwrite: { parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
   // int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *buf)
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
-  // int fallocate(int fd, int mode, off_t offset, off_t len)
-  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   // int ftruncate(int fd, off_t length)
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-  // int memfd_create(const char *name, unsigned int flags)
-  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   // int flock(int fd, int operation)
   flock: { parameters: ["i32", "i32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const MEMORY_FILES = {
+  // int memfd_create(const char *name, unsigned int flags)
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const LIMITS = {
@@ -201,12 +198,6 @@ const IO_URING = {
     parameters: ["i32", "u32", "u32", "u32", "u32", "pointer", "u32"],
     result: "i32",
   },
-  // long syscall(SYS_io_uring_register, unsigned fd, unsigned opcode, void *arg, unsigned count)
-  io_uring_register: {
-    name: "syscall",
-    parameters: ["i32", "u32", "u32", "buffer", "u32"],
-    result: "i32",
-  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The functions of a group. */
@@ -259,10 +250,12 @@ export const mappingCalls: Opener<typeof MAPPING> = lazily(MAPPING);
 export const unmappingCalls: Opener<typeof UNMAPPING> = lazily(UNMAPPING);
 /** `mlock`, for machines that ask for it. */
 export const lockingCalls: Opener<typeof LOCKING> = lazily(LOCKING);
-/** I/O by iovecs, and `fdatasync`. */
-export const vectorCalls: Opener<typeof VECTORS> = lazily(VECTORS);
-/** I/O by buffers at an offset, and the size of files. */
+/** What a disk does without io_uring. */
+export const diskCalls: Opener<typeof DISKS> = lazily(DISKS);
+/** What a file is, its size, its locks, and what is in it at an offset. */
 export const fileCalls: Opener<typeof FILES> = lazily(FILES);
+/** `memfd_create`. */
+export const memoryFileCalls: Opener<typeof MEMORY_FILES> = lazily(MEMORY_FILES);
 /** `prlimit`, for a process that has few descriptors. */
 export const limitCalls: Opener<typeof LIMITS> = lazily(LIMITS);
 /** `fstatfs`. */
@@ -291,7 +284,7 @@ export const randomCalls: Opener<typeof RANDOM> = lazily(RANDOM);
 export const socketCalls: Opener<typeof SOCKETS> = lazily(SOCKETS);
 /** `send`, `recv` and `accept4`. */
 export const streamCalls: Opener<typeof STREAMS> = lazily(STREAMS);
-/** `io_uring`'s three system calls. */
+/** `io_uring`'s system calls for a ring and what goes through it. */
 export const ioUringCalls: Opener<typeof IO_URING> = lazily(IO_URING);
 
 /**

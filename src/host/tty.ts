@@ -25,8 +25,6 @@ import {
   TCSETS,
   Termios,
   TIOCGPTN,
-  TIOCGWINSZ,
-  Winsize,
 } from "../abi/linux.ts";
 import { SystemError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
@@ -62,16 +60,6 @@ export function disableOutputProcessing(fd: number): void {
 
 function isPtyMaster(fd: number): boolean {
   return ioctlBytes(fd, TIOCGPTN, new Uint8Array(4)) === 0;
-}
-
-/** A terminal's size; undefined where the descriptor is none, or its terminal doesn't say. */
-export function windowSize(fd: number): TerminalSize | undefined {
-  const bytes = new Uint8Array(sizeof(Winsize));
-  if (ioctlBytes(fd, TIOCGWINSZ, bytes) < 0) return undefined;
-  const view = new DataView(bytes.buffer);
-  const rows = view.getUint16(Winsize.ws_row, true);
-  const columns = view.getUint16(Winsize.ws_col, true);
-  return rows > 0 && columns > 0 ? { rows, columns } : undefined;
 }
 
 /**

@@ -34,12 +34,6 @@ import {
   encodeSpecialRegisters,
 } from "./register_block.ts";
 
-/** Registers of the local APIC's page (SDM vol. 3A table 12-1) and what firmware leaves in them. */
-const APIC_LVT_LINT0 = 0x350;
-const APIC_LVT_LINT1 = 0x360;
-const APIC_MODE_NMI = 0x400;
-const APIC_MODE_EXTINT = 0x700;
-
 /** A vCPU that another isolate made, as plain data. */
 export interface VcpuDescriptor {
   /** Its APIC id. */
@@ -225,15 +219,6 @@ export class Vcpu extends KvmDescriptor {
   /** Sets the local APIC's register page. */
   setLapic(page: Uint8Array<ArrayBuffer>): void {
     this.control("KVM_SET_LAPIC", `Cannot set the local APIC of vCPU ${this.id}`, page);
-  }
-
-  /** Wires the local APIC as firmware does: the PIC to LINT0, NMI to LINT1. */
-  setLapicInputs(): void {
-    const page = this.lapic();
-    const view = new DataView(page.buffer);
-    view.setUint32(APIC_LVT_LINT0, APIC_MODE_EXTINT, true);
-    view.setUint32(APIC_LVT_LINT1, APIC_MODE_NMI, true);
-    this.setLapic(page);
   }
 
   /** `KVM_MP_STATE_*`: whether it runs, halts, or waits for INIT or SIPI. */

@@ -37,12 +37,6 @@ export async function installPrograms(
   if (complaint !== undefined) throw missingError(missing, `${command}: ${complaint}`);
 }
 
-/** Why there can be no rig on this host before something is installed; undefined where everything is there. */
-export function missingForRig(): string | undefined {
-  const missing = missingPackages();
-  return missing.length === 0 ? undefined : missingError(missing, "install it").message;
-}
-
 function missingError(missing: readonly string[], next: string): VireoError {
   const what = missing.join(", ");
   return new VireoError("environment", `Cannot set up the rig without ${what}; ${next}`);

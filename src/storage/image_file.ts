@@ -16,8 +16,7 @@ export interface DirectFile {
 
 /** An opened image. */
 export class ImageFile {
-  /** By which everything can be done. */
-  /** Its descriptor. */
+  /** Its descriptor, by which everything can be done. */
   readonly fd: number;
   readonly #direct: DirectFile | undefined;
 

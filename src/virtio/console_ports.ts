@@ -24,9 +24,6 @@ import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
 import type { VirtioSpec } from "./virtio_spec.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
-/** Most ports of a device: each has two queues, with a doorbell each. */
-export const MAX_PORTS = 16;
-
 /** Most bytes of a line on a control port; longer ones are cut. */
 export const CONTROL_LINE_SIZE = 4096;
 

@@ -35,11 +35,6 @@ export class DescriptorChain {
     this.#lengths = new Float64Array(capacity);
   }
 
-  /** Buffers it can hold. */
-  get capacity(): number {
-    return this.#addresses.length;
-  }
-
   /** Bytes the device may read. */
   get readableLength(): number {
     return this.#totals[0]!;
@@ -58,11 +53,6 @@ export class DescriptorChain {
   /** Bytes of buffer `index`, at least one. */
   length(index: number): number {
     return this.#lengths[index]!;
-  }
-
-  /** Whether the device may write to buffer `index`; else it may read it. */
-  isWritable(index: number): boolean {
-    return index >= this.readableCount;
   }
 
   /** Begins a new chain. Only a queue calls this. */

@@ -66,7 +66,6 @@ export const LINUX_PAIRS: readonly LayoutPair[] = [
   { c: "struct timespec", layout: linux.Timespec },
   { c: "struct itimerspec", layout: linux.Itimerspec },
   { c: "struct iovec", layout: linux.Iovec },
-  { c: "struct winsize", layout: linux.Winsize },
   { c: "struct statfs", layout: linux.Statfs },
   { c: "struct rlimit", layout: linux.Rlimit },
   { c: "struct sockaddr_un", layout: linux.SockaddrUn },

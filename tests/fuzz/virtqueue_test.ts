@@ -183,7 +183,7 @@ class RingCheck {
 function contentOf({ chain }: Ring): readonly string[] {
   return Array.from(
     { length: chain.count },
-    (_, i) => `${chain.address(i)}+${chain.length(i)} ${chain.isWritable(i) ? "w" : "r"}`,
+    (_, i) => `${chain.address(i)}+${chain.length(i)} ${i < chain.readableCount ? "r" : "w"}`,
   );
 }
 

@@ -4,7 +4,7 @@
 
 import { EAGAIN, Pollfd, POLLIN, POLLOUT } from "../../src/abi/linux.ts";
 import { poll } from "../../src/host/file.ts";
-import { isTerminal, SharedStream, windowSize } from "../../src/host/tty.ts";
+import { isTerminal, SharedStream } from "../../src/host/tty.ts";
 
 const [mode] = Deno.args;
 const input = SharedStream.of(0);
@@ -42,7 +42,7 @@ if (mode === "describe") {
   const nonblocking = Math.trunc(Number.parseInt(flags ?? "0", 8) / 0o4000) % 2 === 1;
   const terminal = isTerminal(0);
   writeAll(new TextEncoder().encode(
-    JSON.stringify({ mode: input.mode, terminal, size: windowSize(0) ?? null, nonblocking }) + "\n",
+    JSON.stringify({ mode: input.mode, terminal, nonblocking }) + "\n",
   ));
 } else {
   copy();

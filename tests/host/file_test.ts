@@ -15,11 +15,11 @@ import {
   fallocate,
   fdatasync,
   fileStatus,
+  ftruncate,
   getrandom,
   poll,
   pread,
   preadv,
-  pwrite,
   pwritev,
   read,
   write,
@@ -65,9 +65,9 @@ Deno.test("fileStatus() tells files from devices and two files apart", needs, ()
   using file = Fd.memory("vireo-test");
   using other = Fd.memory("vireo-test");
   using zero = Fd.open("/dev/zero", O_RDONLY);
-  assertEquals(pwrite(file.number, new Uint8Array([1]), 6 * 2 ** 32), 1);
+  assertEquals(ftruncate(file.number, 6 * 2 ** 32 + 1), 0);
   const status = fileStatus(file.number);
-  assertEquals([status.type, status.size, status.sectorSize], [S_IFREG, 6 * 2 ** 32 + 1, 512]);
+  assertEquals([status.type, status.size], [S_IFREG, 6 * 2 ** 32 + 1]);
   assertEquals(fileStatus(zero.number).type, S_IFCHR);
   assertEquals(status.inode === fileStatus(other.number).inode, false);
   assertThrows(() => fileStatus(-1, "Cannot look at it"), SystemError, "Cannot look at it: statx");
@@ -75,7 +75,7 @@ Deno.test("fileStatus() tells files from devices and two files apart", needs, ()
 
 Deno.test("fallocate() punches holes", needs, () => {
   using file = Fd.memory("vireo-test");
-  assertEquals(pwrite(file.number, new Uint8Array(8192).fill(1), 0), 8192);
+  assertEquals(write(file.number, new Uint8Array(8192).fill(1)), 8192);
   const mode = FALLOC_FL_PUNCH_HOLE + FALLOC_FL_KEEP_SIZE;
   assertEquals(fallocate(file.number, mode, 0, 4096), 0);
   const bytes = new Uint8Array(8192);

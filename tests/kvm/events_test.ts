@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO } from "../../src/abi/kvm.ts";
+import { wireLapic } from "../../src/arch/x86_64/lapic.ts";
 import { SystemError } from "../../src/base/errors.ts";
 import { EventFd } from "../../src/host/fd.ts";
 import type { IoEvent } from "../../src/kvm/vm.ts";
@@ -156,7 +157,9 @@ Deno.test(
   real,
   () => {
     using guest = new BareGuest(interruptCounter(), { irqchip: true, realMode: true });
-    guest.vcpu.setLapicInputs();
+    const lapic = guest.vcpu.lapic();
+    wireLapic(lapic);
+    guest.vcpu.setLapic(lapic);
     using event = EventFd.create();
     guest.vm.assignIrqfd(event.number, 5);
     assertEquals(guest.run().port, 0x98);

@@ -133,13 +133,6 @@ Deno.test("Vcpu.physical address width that the guest sees is Kvm's (row 4.4)", 
   assertEquals(guest.memory[0x8000], guest.kvm.physicalAddressBits());
 });
 
-Deno.test("Vcpu.setLapicInputs() wires the PIC to LINT0 and NMI to LINT1", real, () => {
-  using guest = new BareGuest(HALT, { irqchip: true });
-  guest.vcpu.setLapicInputs();
-  const page = new DataView(guest.vcpu.lapic().buffer);
-  assertEquals([page.getUint32(0x350, true), page.getUint32(0x360, true)], [0x700, 0x400]);
-});
-
 Deno.test("Vcpu.mpState(): the first vCPU runs, others wait for INIT", real, () => {
   using guest = new BareGuest(HALT, { irqchip: true });
   using second = guest.vm.createVcpu(1);

@@ -13,7 +13,7 @@ function buffersOf(chain: DescriptorChain): unknown[] {
   return Array.from({ length: chain.count }, (_, i) => [
     chain.address(i),
     chain.length(i),
-    chain.isWritable(i) ? "writable" : "readable",
+    i < chain.readableCount ? "readable" : "writable",
   ]);
 }
 
