@@ -1,9 +1,10 @@
 /** The program where something is missing that it counts on: descriptors, rights, a disk's space, readers, a network. */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { defaultCacheFolder } from "../src/boot/cache_folder.ts";
 import { LONG, writeGuests } from "./support/guest_kernel.ts";
 import { compiledProgram, runProgram, SOURCE, WITHOUT_KVM_RIGHTS } from "./support/program.ts";
-import { requirement, skipped } from "./support/require.ts";
+import { commandMissing, requirement, skipped } from "./support/require.ts";
 
 const FIXTURES = await Deno.makeTempDir({ prefix: "vireo-hardship-" });
 addEventListener("unload", () => Deno.removeSync(FIXTURES, { recursive: true }));
@@ -254,6 +255,25 @@ async function onFullDisk(args: string) {
   const fill = "head -c 65536 /dev/zero >/mnt/fill 2>/dev/null; true";
   return await shell(
     `unshare -m sh -c 'mount -t tmpfs -o size=64k tmpfs /mnt && { ${fill}; } && exec "$0" ${args}' "$vireo"`,
+  );
+}
+
+for (const program of [SOURCE, EXECUTABLE]) {
+  Deno.test(
+    `${program.name}: boot with a cache on a full disk says so, and what to do`,
+    all(program === SOURCE ? requirement("root") : ROOT, skipped(commandMissing("apt-cache"))),
+    async () => {
+      const cache = defaultCacheFolder();
+      const mount = 'mkdir -p "$0" && mount -t tmpfs -o size=64k tmpfs "$0" && ' +
+        '{ head -c 65536 /dev/zero >"$0/fill" 2>/dev/null; true; } && exec "$@"';
+      const boot = [...program.command, "boot", "--rig=always"];
+      const ended = await runProgram(["unshare", "-m", "sh", "-c", mount, cache, ...boot]);
+      assertEquals(ended.status, 2);
+      assertMatch(
+        ended.stderr,
+        /vireo: Cannot .*\/vireo\/packages.*(its disk has 0 MiB left|the disk is full).*; free some space, or choose another cache folder with XDG_CACHE_HOME/,
+      );
+    },
   );
 }
 

@@ -7,7 +7,7 @@
 
 import { VireoError } from "../base/errors.ts";
 import { join } from "../std/path.ts";
-import { exists, makeFolder } from "./cache_folder.ts";
+import { cannotWrite, exists, isDiskFull, makeFolder } from "./cache_folder.ts";
 import type { RunCommand } from "./run_command.ts";
 
 /** What the archive says about one version of a package. */
@@ -16,6 +16,8 @@ export interface AptRecord {
   readonly version: string;
   /** Size of the package file in bytes. */
   readonly size: number;
+  /** Bytes that its files take, unpacked. */
+  readonly installedSize: number;
   /** Names it depends on; of alternatives the first. */
   readonly depends: readonly string[];
 }
@@ -108,7 +110,7 @@ export class Apt {
    * Puts a package's file into a folder; apt checks its sum. Gives the file's path.
    *
    * @param options `progress` is told the part that has come, 0 to 1
-   * @throws UnavailableError where the archive does not give the file
+   * @throws UnavailableError where the archive does not give the file; VireoError `environment` where the folder does not take it
    */
   async download(
     record: AptRecord,
@@ -140,8 +142,10 @@ export class Apt {
         return join(folder, entry.name);
       }
     }
+    const complaint = firstComplaint(result.stderr);
+    if (isDiskFull(complaint)) throw cannotWrite(folder, complaint);
     throw new UnavailableError(
-      `Cannot fetch package ${record.name} ${record.version}: ${firstComplaint(result.stderr)}`,
+      `Cannot fetch package ${record.name} ${record.version}: ${complaint}`,
     );
   }
 
@@ -186,7 +190,9 @@ export function parseAptRecord(text: string): AptRecord | undefined {
   const depends = (fields.get("Depends") ?? "").split(",")
     .map((item) => /^\s*([a-z0-9][a-z0-9+.-]*)/.exec(item)?.[1])
     .filter((item) => item !== undefined);
-  return { name, version, size: Number(fields.get("Size") ?? 0), depends };
+  const numberOf = (field: string) => Number(fields.get(field) ?? 0);
+  const installedSize = numberOf("Installed-Size") * 1024;
+  return { name, version, size: numberOf("Size"), installedSize, depends };
 }
 
 /** apt ends with advice and a summary; what went wrong is the first error, or else the first warning. */

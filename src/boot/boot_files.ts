@@ -132,7 +132,7 @@ async function fetchOne(name: string, options: BootFilesOptions): Promise<string
 function nothingFound(what: string, error: unknown, advice: string): VireoError {
   return new VireoError(
     "environment",
-    `Cannot find ${what} to boot: ${errorText(error)}; ${advice}`,
+    `Cannot find ${what} to boot: ${errorText(error)}; or ${advice}`,
     { cause: error },
   );
 }

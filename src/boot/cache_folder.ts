@@ -5,7 +5,10 @@
  * @module
  */
 
+import { O_RDONLY } from "../abi/linux.ts";
 import { errorText, VireoError } from "../base/errors.ts";
+import { Fd } from "../host/fd.ts";
+import { freeSpace } from "../host/file.ts";
 import { join } from "../std/path.ts";
 
 /**
@@ -96,25 +99,55 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   }
 }
 
+/** Bytes that are free for us on a folder's disk. */
+export function roomIn(folder: string): number {
+  using file = Fd.open(folder, O_RDONLY);
+  return freeSpace(file.number);
+}
+
+/**
+ * Sees that the cache's disk has room, before a program of somebody else's meets its end.
+ *
+ * @param room bytes that are free
+ * @param needs bytes that are needed, and what for
+ * @throws VireoError `environment` where there are not so many
+ */
+export function requireRoom(
+  folder: string,
+  room: number,
+  { needed, what }: { readonly needed: number; readonly what: string },
+): void {
+  if (room >= needed) return;
+  const [left, all] = [Math.floor(room / 2 ** 20), Math.ceil(needed / 2 ** 20)];
+  throw new VireoError(
+    "environment",
+    `Cannot keep ${what} in "${folder}": its disk has ${left} MiB left, and some ${all} MiB are ` +
+      `needed; free some space, ${ELSEWHERE}`,
+  );
+}
+
+const ELSEWHERE = "or choose another cache folder with XDG_CACHE_HOME";
+
 /** The error for a cache that cannot be written, with what to do about it. */
 export function cannotWrite(path: string, error: unknown): VireoError {
-  return new VireoError(
-    "environment",
-    `Cannot write "${path}": ${
-      errorText(error)
-    }; free some space or make it writable, or choose another cache folder ` +
-      "with XDG_CACHE_HOME",
-    { cause: error },
-  );
+  const text = errorText(error);
+  const why = isDiskFull(text)
+    ? `the disk is full: ${text}; free some space`
+    : `${text}; make it writable`;
+  const message = `Cannot write "${path}": ${why}, ${ELSEWHERE}`;
+  return new VireoError("environment", message, { cause: error });
+}
+
+/** Whether a message, of Deno's or of a program in the C locale, is about a disk or a user's share of it that is full. */
+export function isDiskFull(text: string): boolean {
+  return /No space left on device|enough free space|Disk quota exceeded/.test(text);
 }
 
 /** The error for a cache that is there but cannot be read. */
 export function cannotRead(path: string, error: unknown): VireoError {
   return new VireoError(
     "environment",
-    `Cannot read "${path}": ${
-      errorText(error)
-    }; make it readable, or choose another cache folder with XDG_CACHE_HOME`,
+    `Cannot read "${path}": ${errorText(error)}; make it readable, ${ELSEWHERE}`,
     { cause: error },
   );
 }

@@ -13,8 +13,11 @@ import {
   cannotWrite,
   defaultCacheFolder,
   FolderLock,
+  isDiskFull,
   makeTemporary,
   removeTemporary,
+  requireRoom,
+  roomIn,
   writeWhole,
 } from "./cache_folder.ts";
 import { type RunCommand, runCommand } from "./run_command.ts";
@@ -41,7 +44,12 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
   /** Runs apt and dpkg-deb; tests put their own here. */
   readonly run?: RunCommand;
+  /** Bytes that are free on a folder's disk; tests put their own here. */
+  readonly room?: (folder: string) => number;
 }
+
+/** The lists of a Debian release take half as much; apt waits for ever where the disk gets full under it. */
+const LISTS = { needed: 48 * 2 ** 20, what: "Debian's package lists" } as const;
 
 /**
  * Gives the named packages as unpacked folders, from the cache or else from Debian's archive. Kernel meta packages such as
@@ -107,7 +115,7 @@ async function fetchMissing(
 ): Promise<Map<string, FetchedPackage>> {
   const run = options.run ?? runCommand;
   if (names.length === 0) return new Map();
-  const { suite } = options;
+  const { suite, room = roomIn } = options;
   try {
     if (suite === undefined) {
       return await fetchThrough(Apt.system(run), folder, names, options);
@@ -115,15 +123,18 @@ async function fetchMissing(
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
   }
+  requireRoom(folder, room(folder), LISTS);
   options.progress?.("Fetching Debian's package lists");
+  const lists = join(folder, "..", suite === undefined ? "apt" : `apt-${suite}`);
   const apt = suite === undefined
-    ? await Apt.own(run, join(folder, "..", "apt"))
-    : await Apt.release(run, join(folder, "..", `apt-${suite}`), suite);
+    ? await Apt.own(run, lists)
+    : await Apt.release(run, lists, suite);
   const complaint = await apt.update(options.signal);
   try {
     return await fetchThrough(apt, folder, names, options);
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
+    if (complaint !== undefined && isDiskFull(complaint)) throw cannotWrite(lists, complaint);
     throw new VireoError(
       "environment",
       `${error.message}${
@@ -153,6 +164,9 @@ async function fetchOne(
 ): Promise<FetchedPackage> {
   const records = await resolveParts(apt, name, options.signal);
   const [main] = records;
+  const { room = roomIn } = options;
+  const needed = records.reduce((sum, { size, installedSize }) => sum + size + installedSize, 0);
+  requireRoom(folder, room(folder), { needed, what: `package ${main.name}` });
   const draft = await makeTemporary(folder);
   try {
     for (const record of records) await fetchInto(draft, apt, record, options);
@@ -221,8 +235,14 @@ async function fetchInto(
     ["-x", downloaded, root],
     signal ? { signal } : {},
   );
-  if (status !== 0) throw cannotWrite(root, `dpkg-deb -x: ${stderr}`);
+  if (status !== 0) throw cannotWrite(root, `dpkg-deb -x: ${complaintOf(stderr)}`);
   await Deno.remove(downloaded);
+}
+
+/** tar complains about each file: a full disk says it all, and otherwise the end. */
+function complaintOf(stderr: string): string {
+  const lines = stderr.split("\n");
+  return lines.find(isDiskFull) ?? lines.at(-1) ?? "";
 }
 
 function everyQuarterSecond(report: (part: number) => void): (part: number) => void {

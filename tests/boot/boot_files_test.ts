@@ -88,13 +88,13 @@ Deno.test("findBootFiles() says what to pass where nothing can be fetched", asyn
     await assertRejects(
       () => findBootFiles(options),
       VireoError,
-      "Cannot find a kernel to boot: There is no network; pass one with --kernel PATH",
+      "Cannot find a kernel to boot: There is no network; or pass one with --kernel PATH",
     );
     await writeTree(folder, "6.1-test");
     await assertRejects(
       () => findBootFiles({ ...options, kernel: `${folder}/boot/vmlinuz-6.1-test` }),
       VireoError,
-      "Cannot find a static busybox to boot: There is no network; install the package busybox-static",
+      "Cannot find a static busybox to boot: There is no network; or install the package busybox-static",
     );
   });
 });

@@ -16,6 +16,8 @@ export class FakeArchive {
   systemLists = true;
   /** Whether lists of one's own can be fetched, and files from the archive. */
   network = true;
+  /** What apt complains about when it fetches something, if it fails. */
+  fetchError = "";
   /** Where this system's sources find packages. */
   sources: readonly string[] = ["http://archive/debian-security/", "http://archive/debian/"];
   /** What dpkg-deb complains about, if it fails. */
@@ -42,10 +44,14 @@ export class FakeArchive {
     const found = this.#packages[name];
     if (!found || !listsKnow) return result(100, "", `E: No packages found`);
     const depends = found.depends === undefined ? "" : `Depends: ${found.depends}\n`;
-    return result(0, `Package: ${name}\nVersion: ${found.version}\n${depends}Size: 1000000\n\n`);
+    return result(
+      0,
+      `Package: ${name}\nVersion: ${found.version}\n${depends}Size: 1000000\nInstalled-Size: 1600\n\n`,
+    );
   }
 
   #update(): CommandResult {
+    if (this.fetchError !== "") return result(0, "", this.fetchError);
     this.#updated = this.network;
     const complaint = "W: Failed to fetch http://archive/InRelease  Temporary failure\nW: Some";
     return this.network ? result(0, "") : result(0, "", complaint);
@@ -53,6 +59,7 @@ export class FakeArchive {
 
   async #download(what: string, { cwd, onLine }: CommandOptions): Promise<CommandResult> {
     if (!this.network) return result(100, "", "E: Failed to fetch it  404  Not Found\nE: Unable");
+    if (this.fetchError !== "") return result(100, "", this.fetchError);
     onLine?.("dlstatus:1:50.0:Retrieving file 1 of 1");
     await Deno.writeTextFile(
       `${cwd}/${what.replace("=", "_").replace(":", "%3a")}_amd64.deb`,

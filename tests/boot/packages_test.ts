@@ -35,7 +35,7 @@ async function withCache(
   const cache = await Deno.makeTempDir();
   const archive = new FakeArchive(ARCHIVE);
   try {
-    await use(archive, { cache, run: archive.run });
+    await use(archive, { cache, run: archive.run, room: () => Infinity });
   } finally {
     await Deno.remove(cache, { recursive: true });
   }
@@ -103,12 +103,52 @@ Deno.test("fetchPackages() leaves nothing half-made where the disk is full", asy
     await assertRejects(
       () => fetchPackages(["busybox-static"], options),
       VireoError,
-      "No space left on device; free some space or make it writable, or choose another cache folder",
+      "the disk is full: dpkg-deb -x: tar: No space left on device; free some space, or choose " +
+        "another cache folder with XDG_CACHE_HOME",
     );
     const left = await namesIn(`${options.cache}/packages`);
     assertEquals(left, [".lock"]);
     archive.unpackError = "";
     assertEquals((await fetchPackages(["busybox-static"], options)).size, 1);
+  });
+});
+
+Deno.test("fetchPackages() says what a full disk lacks before anything is fetched", async () => {
+  await withCache(async (archive, options) => {
+    const full = { ...options, room: () => 2 ** 20 };
+    const place = `in "${options.cache}/packages": its disk has 1 MiB left, and some`;
+    const next = "needed; free some space, or choose another cache folder with XDG_CACHE_HOME";
+    await assertRejects(
+      () => fetchPackages(["busybox-static"], full),
+      VireoError,
+      `Cannot keep package busybox-static ${place} 3 MiB are ${next}`,
+    );
+    assertEquals(archive.calls, ["apt-cache show busybox-static"]);
+    archive.systemLists = false;
+    await assertRejects(
+      () => fetchPackages(["busybox-static"], full),
+      VireoError,
+      `Cannot keep Debian's package lists ${place} 48 MiB are ${next}`,
+    );
+    assertEquals(archive.calls.length, 2);
+  });
+});
+
+Deno.test("fetchPackages() tells a disk that gets full from an archive that does not answer", async () => {
+  await withCache(async (archive, options) => {
+    archive.fetchError =
+      "E: Failed to fetch it  Error writing to file - write (28: No space left on device)";
+    const refused =
+      /^Cannot write ".*": the disk is full: Failed to fetch it .*; free some space, or/;
+    const first = await assertRejects(() => fetchPackages(["busybox-static"], options), VireoError);
+    assertMatch(first.message, refused);
+    assertEquals(archive.calls.includes("apt-get update"), false);
+    archive.systemLists = false;
+    const second = await assertRejects(
+      () => fetchPackages(["busybox-static"], options),
+      VireoError,
+    );
+    assertMatch(second.message, refused);
   });
 });
 
@@ -150,18 +190,25 @@ Deno.test("fetchPackages() tells its progress in megabytes", async () => {
 
 Deno.test("parseAptRecord() reads the first record, of alternatives the first name", () => {
   const text = "Package: a\nVersion: 1:2-3\nDepends: b (>= 1), c | d\nDescription: x\n  Size: 9\n" +
-    "Size: 77\n\nPackage: a\nVersion: 0\n";
+    "Size: 77\nInstalled-Size: 5\n\nPackage: a\nVersion: 0\n";
   assertEquals(parseAptRecord(text), {
     name: "a",
     version: "1:2-3",
     size: 77,
+    installedSize: 5 * 1024,
     depends: ["b", "c"],
   });
   assertEquals(parseAptRecord("N: Can't select versions from package"), undefined);
 });
 
 Deno.test("kernelMetaTarget() follows names without a version alone", () => {
-  const record = (name: string, depends: string[]) => ({ name, version: "1", size: 1, depends });
+  const record = (name: string, depends: string[]) => ({
+    name,
+    version: "1",
+    size: 1,
+    installedSize: 1,
+    depends,
+  });
   assertEquals(
     kernelMetaTarget(record("linux-image-amd64", ["linux-image-6.1"])),
     "linux-image-6.1",
