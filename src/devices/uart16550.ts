@@ -111,6 +111,11 @@ export class Uart16550 extends ByteDevice {
   readonly #uart: UartBlock;
   readonly #hasOutput: boolean;
   #hasSent = false;
+  /**
+   * Whether the access at hand changed what interrupts depend on. The chip holds its line up while there is a cause, but the
+   * line is edge-triggered: so each change after which there is a cause makes a pulse, and no cause is left unseen.
+   */
+  #changed = false;
 
   /**
    * @param descriptor of kind `uart16550`
@@ -151,12 +156,6 @@ export class Uart16550 extends ByteDevice {
     if (pulse) this.#irq.trigger();
     if (wakeBack) this.#context.signal(this.#descriptor, "notify");
   }
-
-  /**
-   * Whether the access at hand changed what interrupts depend on. The chip holds its line up while there is a cause, but the
-   * line is edge-triggered: so each change after which there is a cause makes a pulse, and no cause is left unseen.
-   */
-  #changed = false;
 
   #readRegister(offset: number): number {
     switch (offset) {

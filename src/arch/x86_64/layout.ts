@@ -55,6 +55,8 @@ export const MP_TABLE_END = 0xfa000;
 export const SMBIOS_ADDRESS = 0xfa000;
 /** 4 KiB. */
 export const SMBIOS_END = 0xfb000;
+/** F000:FFF0, where a processor begins after its reset: 16 bytes are left of the first MiB. */
+export const RESET_VECTOR_ADDRESS = 0xffff0;
 /** Above it lies memory that no PC device ever claimed. */
 export const HIGH_MEMORY_ADDRESS = 0x100000;
 /** Where a kernel file is put; Linux moves itself to its preferred address, mostly 16 MiB, before it unpacks itself. */

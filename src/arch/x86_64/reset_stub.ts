@@ -7,11 +7,8 @@
  */
 
 import { ACPI_RESET_VALUE } from "../../abi/acpi.ts";
-import { ACPI_RESET_PORT } from "./layout.ts";
+import { ACPI_RESET_PORT, RESET_VECTOR_ADDRESS } from "./layout.ts";
 import type { Placement } from "./placement.ts";
-
-/** F000:FFF0, where real mode begins; 16 bytes are left of the first MiB. */
-export const RESET_VECTOR_ADDRESS = 0xffff0;
 
 /** Real-mode code at {@linkcode RESET_VECTOR_ADDRESS} that writes the ACPI reset register. */
 export function resetStub(): Placement {
