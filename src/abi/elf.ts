@@ -36,6 +36,20 @@ export const Elf64_Phdr = struct({
   p_align: "u64",
 });
 
+/** `Elf64_Shdr`. */
+export const Elf64_Shdr = struct({
+  sh_name: "u32",
+  sh_type: "u32",
+  sh_flags: "u64",
+  sh_addr: "u64",
+  sh_offset: "u64",
+  sh_size: "u64",
+  sh_link: "u32",
+  sh_info: "u32",
+  sh_addralign: "u64",
+  sh_entsize: "u64",
+});
+
 /** `Elf64_Nhdr`; the name and the descriptor follow, each padded. */
 export const Elf64_Nhdr = struct({ n_namesz: "u32", n_descsz: "u32", n_type: "u32" });
 
@@ -55,6 +69,12 @@ export const ET_EXEC = 2;
 export const EM_X86_64 = 62;
 /** `e_phnum` that means that the number lies elsewhere, since it is no less. */
 export const PN_XNUM = 0xffff;
+/** `p_flags`: executable. */
+export const PF_X = 1;
+/** `p_flags`: readable. */
+export const PF_R = 4;
+/** `EV_CURRENT`, the one version there is. */
+export const EV_CURRENT = 1;
 /** A segment to be loaded. */
 export const PT_LOAD = 1;
 /** The program needs a dynamic loader. */

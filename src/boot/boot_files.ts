@@ -5,6 +5,7 @@
  */
 
 import { Elf64_Ehdr, Elf64_Phdr, PT_INTERP } from "../abi/elf.ts";
+import { viewOf } from "../base/bytes.ts";
 import { errorText, VireoError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { readNamed } from "../host/named_file.ts";
@@ -12,7 +13,6 @@ import { dirname, join } from "../std/path.ts";
 import { defaultCacheFolder } from "./cache_folder.ts";
 import { isElf } from "./elf_kernel.ts";
 import { baseInitramfs } from "./initramfs.ts";
-import { viewOf } from "./kernel_file.ts";
 import { kernelRelease } from "./kernel_release.ts";
 import { fetchPackages } from "./packages.ts";
 import { cachedVmlinux } from "./vmlinux_cache.ts";

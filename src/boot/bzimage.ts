@@ -16,8 +16,8 @@ import {
   SETUP_SECTS_DEFAULT,
   XLF_KERNEL_64,
 } from "../abi/boot.ts";
+import { viewOf } from "../base/bytes.ts";
 import { refuse } from "./kernel_error.ts";
-import { viewOf } from "./kernel_file.ts";
 
 /** What a kernel file says of itself. */
 export interface BzImage {

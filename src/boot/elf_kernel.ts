@@ -6,9 +6,10 @@
  */
 
 import * as elf from "../abi/elf.ts";
+import { viewOf } from "../base/bytes.ts";
 import { sizeof } from "../base/struct.ts";
 import { refuse } from "./kernel_error.ts";
-import { type KernelFile, startsWith, viewOf } from "./kernel_file.ts";
+import { type KernelFile, startsWith } from "./kernel_file.ts";
 
 /** A part of the file that is loaded; what lies in memory behind its bytes is zero. */
 export interface ElfSegment {

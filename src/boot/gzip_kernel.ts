@@ -4,6 +4,7 @@
  * @module
  */
 
+import { concat } from "../base/bytes.ts";
 import { errorText } from "../base/errors.ts";
 import { refuse } from "./kernel_error.ts";
 import { type KernelFile, MemoryFile, startsWith } from "./kernel_file.ts";
@@ -48,13 +49,7 @@ export async function unzipKernel(file: KernelFile, most: number = MAX_SIZE): Pr
       `it unpacks to more than ${limit} bytes; give the machine more memory, or pass a kernel`,
     );
   }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return new MemoryFile(file.name, bytes);
+  return new MemoryFile(file.name, concat(chunks));
 }
 
 function chunksOf(file: KernelFile): ReadableStream<Uint8Array<ArrayBuffer>> {

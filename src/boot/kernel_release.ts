@@ -5,11 +5,12 @@
  */
 
 import { setup_header, SETUP_HEADER_OFFSET } from "../abi/boot.ts";
+import { viewOf } from "../base/bytes.ts";
 import { errorText, VireoError } from "../base/errors.ts";
 import { isElf } from "./elf_kernel.ts";
 import { isGzip, unzipKernel } from "./gzip_kernel.ts";
 import { KernelError } from "./kernel_error.ts";
-import { type KernelFile, viewOf } from "./kernel_file.ts";
+import { type KernelFile } from "./kernel_file.ts";
 import { OpenKernel } from "./open_kernel.ts";
 
 /** Where `kernel_version` counts from (boot.rst). */

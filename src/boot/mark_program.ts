@@ -1,16 +1,18 @@
 /**
  * The guest's program that writes one byte to the boot timer's port: `mark I`. Debian's cloud kernels have no /dev/port, so it asks
- * for the port itself. It is put together here, 160 bytes of ELF, so that making an initramfs needs no compiler.
+ * for the port itself. It is put together here, 161 bytes of ELF, so that making an initramfs needs no compiler.
  *
  * @module
  */
 
-import { MARKER_PORT } from "../arch/x86_64/layout.ts";
+import * as elf from "../abi/elf.ts";
+import { MARKER_PORT, PAGE_SIZE } from "../arch/x86_64/layout.ts";
+import { sizeof } from "../base/struct.ts";
 
 const BASE = 0x400000;
-const ELF_HEADER_SIZE = 64;
-const PROGRAM_HEADER_SIZE = 56;
-const ENTRY = ELF_HEADER_SIZE + PROGRAM_HEADER_SIZE;
+/** Where its one program header lies. */
+const SEGMENT = sizeof(elf.Elf64_Ehdr);
+const ENTRY = SEGMENT + sizeof(elf.Elf64_Phdr);
 
 const CODE = [
   ...[0xbf, MARKER_PORT, 0, 0, 0], // mov edi, port
@@ -32,25 +34,24 @@ const CODE = [
 export function markProgram(): Uint8Array<ArrayBuffer> {
   const file = new Uint8Array(ENTRY + CODE.length);
   const view = new DataView(file.buffer);
-  // ELF64, little-endian, version 1; an executable for x86-64 (elf(5)).
-  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 62, true);
-  view.setUint32(20, 1, true);
-  view.setBigUint64(24, BigInt(BASE + ENTRY), true);
-  view.setBigUint64(32, BigInt(ELF_HEADER_SIZE), true);
-  view.setUint16(52, ELF_HEADER_SIZE, true);
-  view.setUint16(54, PROGRAM_HEADER_SIZE, true);
-  view.setUint16(56, 1, true);
+  const u64 = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
+  file.set([...elf.ELF_MAGIC, elf.ELFCLASS64, elf.ELFDATA2LSB, elf.EV_CURRENT]);
+  view.setUint16(elf.Elf64_Ehdr.e_type, elf.ET_EXEC, true);
+  view.setUint16(elf.Elf64_Ehdr.e_machine, elf.EM_X86_64, true);
+  view.setUint32(elf.Elf64_Ehdr.e_version, elf.EV_CURRENT, true);
+  u64(elf.Elf64_Ehdr.e_entry, BASE + ENTRY);
+  u64(elf.Elf64_Ehdr.e_phoff, SEGMENT);
+  view.setUint16(elf.Elf64_Ehdr.e_ehsize, sizeof(elf.Elf64_Ehdr), true);
+  view.setUint16(elf.Elf64_Ehdr.e_phentsize, sizeof(elf.Elf64_Phdr), true);
+  view.setUint16(elf.Elf64_Ehdr.e_phnum, 1, true);
   // One segment, read and execute: the whole file.
-  const segment = ELF_HEADER_SIZE;
-  view.setUint32(segment, 1, true);
-  view.setUint32(segment + 4, 5, true);
-  view.setBigUint64(segment + 16, BigInt(BASE), true);
-  view.setBigUint64(segment + 24, BigInt(BASE), true);
-  view.setBigUint64(segment + 32, BigInt(file.length), true);
-  view.setBigUint64(segment + 40, BigInt(file.length), true);
-  view.setBigUint64(segment + 48, 0x1000n, true);
+  view.setUint32(SEGMENT + elf.Elf64_Phdr.p_type, elf.PT_LOAD, true);
+  view.setUint32(SEGMENT + elf.Elf64_Phdr.p_flags, elf.PF_R + elf.PF_X, true);
+  u64(SEGMENT + elf.Elf64_Phdr.p_vaddr, BASE);
+  u64(SEGMENT + elf.Elf64_Phdr.p_paddr, BASE);
+  u64(SEGMENT + elf.Elf64_Phdr.p_filesz, file.length);
+  u64(SEGMENT + elf.Elf64_Phdr.p_memsz, file.length);
+  u64(SEGMENT + elf.Elf64_Phdr.p_align, PAGE_SIZE);
   file.set(CODE, ENTRY);
   return file;
 }

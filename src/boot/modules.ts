@@ -5,8 +5,12 @@
  * @module
  */
 
+import { Elf64_Ehdr, Elf64_Shdr } from "../abi/elf.ts";
+import { viewOf } from "../base/bytes.ts";
 import { VireoError } from "../base/errors.ts";
+import { sizeof } from "../base/struct.ts";
 import { join } from "../std/path.ts";
+import { isElf } from "./elf_kernel.ts";
 import { type RunCommand, runCommand } from "./run_command.ts";
 
 /** A module, ready to be loaded. */
@@ -123,31 +127,27 @@ function parseSoftdep(text: string): { readonly before: string[]; readonly after
   return { before, after };
 }
 
-/** Offsets of Elf64_Ehdr and Elf64_Shdr, and sizes. */
-const EHDR = { size: 64, e_shoff: 40, e_shentsize: 58, e_shnum: 60, e_shstrndx: 62 } as const;
-const SHDR = { size: 64, sh_name: 0, sh_offset: 24, sh_size: 32 } as const;
-
 function modinfoSection(data: Uint8Array, file: string): Uint8Array {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  if (data.length < EHDR.size || view.getUint32(0) !== 0x7f454c46) {
+  const view = viewOf(data);
+  if (data.length < sizeof(Elf64_Ehdr) || !isElf(data)) {
     throw badModule(file, "it is no ELF file");
   }
-  const table = word(view, EHDR.e_shoff);
-  const count = view.getUint16(EHDR.e_shnum, true);
-  if (table + count * SHDR.size > data.length) {
+  const table = word(view, Elf64_Ehdr.e_shoff);
+  const count = view.getUint16(Elf64_Ehdr.e_shnum, true);
+  if (table + count * sizeof(Elf64_Shdr) > data.length) {
     throw badModule(file, "its section table reaches past its end");
   }
   const section = (index: number): Uint8Array => {
-    const at = table + index * SHDR.size;
+    const at = table + index * sizeof(Elf64_Shdr);
     if (index >= count) throw badModule(file, `it has no section ${index}`);
-    const start = word(view, at + SHDR.sh_offset);
-    const end = start + word(view, at + SHDR.sh_size);
+    const start = word(view, at + Elf64_Shdr.sh_offset);
+    const end = start + word(view, at + Elf64_Shdr.sh_size);
     if (end > data.length) throw badModule(file, "a section reaches past its end");
     return data.subarray(start, end);
   };
-  const names = new TextDecoder().decode(section(view.getUint16(EHDR.e_shstrndx, true)));
+  const names = new TextDecoder().decode(section(view.getUint16(Elf64_Ehdr.e_shstrndx, true)));
   for (let index = 0; index < count; index++) {
-    const name = view.getUint32(table + index * SHDR.size + SHDR.sh_name, true);
+    const name = view.getUint32(table + index * sizeof(Elf64_Shdr) + Elf64_Shdr.sh_name, true);
     if (names.startsWith(".modinfo\0", name)) return section(index);
   }
   throw badModule(file, "it has no .modinfo section");

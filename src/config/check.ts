@@ -9,7 +9,7 @@ import { resolve } from "../std/path.ts";
 import { crossCheck } from "./cross_check.ts";
 import type { Description } from "./description.ts";
 import { checkValue, kindOf } from "./key_check.ts";
-import { type Mistake, mistakesError } from "./mistake.ts";
+import type { Mistake } from "./mistake.ts";
 import { type KeyRow, KEYS } from "./schema.ts";
 import { joined } from "./toml.ts";
 import { TomlDate } from "./toml_scalar.ts";
@@ -68,17 +68,6 @@ export function checkDescription(
   }
   if (mistakes.length > 0) return { mistakes: mistakes.toSorted(byLine) };
   return { description: deepFreeze(description), mistakes: [] };
-}
-
-/**
- * The same for whom one error is enough.
- *
- * @throws ConfigError with a line for each mistake
- */
-export function describe(given: unknown, options?: CheckOptions): Description {
-  const { description, mistakes } = checkDescription(given, options);
-  if (description !== undefined) return description;
-  throw mistakesError(mistakes);
 }
 
 class DescriptionCheck {

@@ -5,7 +5,7 @@
  */
 
 import type { Description } from "./description.ts";
-import { MAX_CPUS } from "./machine_config.ts";
+import { HUGE_PAGE_SIZE, MAX_CPUS } from "./machine_config.ts";
 import type { Mistake } from "./mistake.ts";
 
 /** A mistake without its place. */
@@ -114,8 +114,6 @@ function apicIds(
   return [{ problem, allowed: `APIC ids up to ${MAX_CPUS - 1}` }];
 }
 
-const HUGE_PAGE = 2 ** 21;
-
 function hugePages({ memory }: Description): Found[] {
   if (!memory.hugepages) return [];
   if (memory.path !== undefined) {
@@ -125,7 +123,7 @@ function hugePages({ memory }: Description): Found[] {
       allowed: "one of memory.hugepages and memory.path; name a file on a hugetlbfs",
     }];
   }
-  if (memory.size % HUGE_PAGE === 0) return [];
+  if (memory.size % HUGE_PAGE_SIZE === 0) return [];
   return [{
     key: "memory.size",
     problem: "It is no whole number of huge pages",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { EntryLevel } from "../base/log.ts";
 import type { CpuFeatureName } from "./cpu_features.ts";
 import type { DiskCache } from "./machine_config.ts";
 
@@ -14,7 +15,7 @@ export type SerialBackend = "log" | ConsoleBackend;
 /** What happens when a guest ends in one of its ways. */
 export type EndAction = "exit" | "restart";
 /** Which of Vireo's own messages are given. */
-export type LogLevel = "off" | "error" | "warn" | "info" | "verbose";
+export type LogLevel = EntryLevel | "off";
 
 /** A disk: a file, or an empty one of a size that is gone afterwards. */
 export interface DiskDescription {

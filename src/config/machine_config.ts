@@ -201,6 +201,9 @@ export const UUID_PATTERN = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}
 /** RAM comes in pages. */
 export const PAGE_SIZE = 4096;
 
+/** Bytes of a huge page. */
+export const HUGE_PAGE_SIZE: number = 2 ** 21;
+
 /** Completes a description with the defaults, checks it, and freezes it. */
 export function machineConfig(given: Partial<MachineConfig>): MachineConfig {
   const config = { ...DEFAULT_MACHINE, ...given };

@@ -6,11 +6,12 @@
 
 import { KvmCpuid2, KvmCpuidEntry2 } from "../abi/kvm.ts";
 import type { CpuidEntry } from "../abi/x86.ts";
+import { viewOf } from "../base/bytes.ts";
 import { sizeof } from "../base/struct.ts";
 
 /** The entries of a `struct kvm_cpuid2`. */
 export function decodeCpuid(bytes: Uint8Array<ArrayBuffer>): CpuidEntry[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const count = view.getUint32(KvmCpuid2.nent, true);
   return Array.from({ length: count }, (_, i) => {
     const at = sizeof(KvmCpuid2) + i * sizeof(KvmCpuidEntry2);

@@ -6,6 +6,7 @@
 
 import { KvmDtable, KvmRegs, KvmSegment, KvmSregs } from "../abi/kvm.ts";
 import type { DescriptorTable, Registers, Segment, SpecialRegisters } from "../abi/x86.ts";
+import { viewOf } from "../base/bytes.ts";
 import { sizeof } from "../base/struct.ts";
 
 const REGISTERS = Object.keys(KvmRegs) as (keyof Registers)[];
@@ -83,8 +84,4 @@ function decodeTable(view: DataView, at: number): DescriptorTable {
     base: view.getBigUint64(at + KvmDtable.base, true),
     limit: view.getUint16(at + KvmDtable.limit, true),
   };
-}
-
-function viewOf(bytes: Uint8Array<ArrayBuffer>): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -6,7 +6,7 @@
 
 import { MADV_POPULATE_WRITE, O_CLOEXEC, O_CREAT, O_RDWR, S_IFREG } from "../abi/linux.ts";
 import { ConfigError, errorText } from "../base/errors.ts";
-import type { MachineConfig } from "../config/machine_config.ts";
+import { HUGE_PAGE_SIZE, type MachineConfig } from "../config/machine_config.ts";
 import { Fd } from "../host/fd.ts";
 import { fileStatus, freeSpace, ftruncate, lockFile } from "../host/file.ts";
 import { check } from "../host/libc.ts";
@@ -14,8 +14,6 @@ import { Mapping } from "../host/mapping.ts";
 
 /** What of a description is about RAM. */
 export type RamConfig = Pick<MachineConfig, "memory" | "memoryOptions">;
-
-const HUGE_PAGE = 2 ** 21;
 
 /** Opens the file that holds RAM, where the description names one, for this machine alone. */
 export function openMemoryFile({ memory, memoryOptions: { path } }: RamConfig): Fd | undefined {
@@ -93,7 +91,7 @@ function anonymous({ memory, memoryOptions }: RamConfig, size: number): Mapping 
   const { shared = false, hugepages = false } = memoryOptions;
   // Huge pages that are not reserved would end the process at the guest's first touch.
   if (!hugepages) return Mapping.anonymous(size, { noReserve: true, shared });
-  const pages = Math.ceil(memory / HUGE_PAGE);
+  const pages = Math.ceil(memory / HUGE_PAGE_SIZE);
   const hint = `the host needs ${pages} free huge pages of 2 MiB; ` +
     `make them with sysctl vm.nr_hugepages=${pages}, or leave it out`;
   return explained(

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { viewOf } from "../base/bytes.ts";
 import { VireoError } from "../base/errors.ts";
 import type { TerminalSize } from "../host/tty.ts";
 
@@ -255,10 +256,6 @@ export function decodeText(payload: Uint8Array): string {
 }
 
 const EMPTY = new Uint8Array(0);
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 function encodeFrame(run: number, kind: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER + payload.length);

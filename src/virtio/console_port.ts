@@ -6,6 +6,7 @@
  */
 
 import { EAGAIN, EINTR, EPIPE, EPOLLIN, EPOLLOUT } from "../abi/linux.ts";
+import { concat, viewOf } from "../base/bytes.ts";
 import { errnoText } from "../base/errors.ts";
 import { LoopStream } from "../host/loop_stream.ts";
 import { PortNews } from "./console_control.ts";
@@ -196,7 +197,7 @@ export class ConsolePort {
 
   /** Takes back what {@linkcode ConsolePort.save} gave, from the front of `saved`; gives how many bytes that were. */
   restore(saved: Uint8Array): number {
-    const view = new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
+    const view = viewOf(saved);
     const state = view.getUint32(0, true);
     this.news.restore(Math.trunc(state / 2));
     this.#guestOpen = state % 2 === 1;
@@ -283,7 +284,7 @@ export class ConsolePort {
       // The ring is the reason for the reset: what can be read of it has been.
       if (!(error instanceof BrokenRing)) throw error;
     }
-    this.#salvaged = concat(parts, kept);
+    this.#salvaged = concat(parts);
   }
 
   /** Writes what a reset has left; false where the host takes no more. */
@@ -315,14 +316,4 @@ export class ConsolePort {
   #warn(message: string): void {
     this.#context.warn(`Port ${this.#parts.name}: ${message}`);
   }
-}
-
-function concat(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -55,6 +55,7 @@ export const BOOT_PAIRS: readonly LayoutPair[] = [
   { c: "struct boot_params", layout: boot.boot_params },
   { c: "Elf64_Ehdr", layout: elf.Elf64_Ehdr },
   { c: "Elf64_Phdr", layout: elf.Elf64_Phdr },
+  { c: "Elf64_Shdr", layout: elf.Elf64_Shdr },
   { c: "Elf64_Nhdr", layout: elf.Elf64_Nhdr },
 ];
 

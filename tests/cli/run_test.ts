@@ -7,9 +7,9 @@ import { statusOfMachine } from "../../src/cli/exit_status.ts";
 import { requireFit, run, runHelp } from "../../src/cli/run.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { actionFor, sentenceOf } from "../../src/cli/run_session.ts";
-import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { write } from "../../src/host/file.ts";
+import { describe } from "../support/describe.ts";
 import { kernelImage } from "../boot/kernel_image.ts";
 import { requirement } from "../support/require.ts";
 

@@ -2,11 +2,12 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../../src/base/errors.ts";
-import { checkDescription, describe } from "../../src/config/check.ts";
+import { checkDescription } from "../../src/config/check.ts";
 import { machineOf } from "../../src/config/machine_of.ts";
 import { machineConfig } from "../../src/config/machine_config.ts";
 import { mistakeText } from "../../src/config/mistake.ts";
 import { KEYS } from "../../src/config/schema.ts";
+import { describe } from "../support/describe.ts";
 
 const MIB = 2 ** 20;
 const KERNEL = { kernel: { path: "/vmlinuz" } };

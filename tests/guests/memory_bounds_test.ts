@@ -3,11 +3,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { realModeEntry } from "../../src/arch/x86_64/registers.ts";
 import { ConfigError } from "../../src/base/errors.ts";
-import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { createMachine } from "../../src/library/create_machine.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
+import { describe } from "../support/describe.ts";
 import { hostAddressBits, WIDTH_OF_1_TIB } from "../support/address_width.ts";
 import { FakeKvm } from "../support/fake_kvm.ts";
 import { requirement, skipped } from "../support/require.ts";

@@ -6,10 +6,10 @@ import { BootTimer } from "../../src/cli/boot_timer.ts";
 import { RunLog } from "../../src/cli/run_log.ts";
 import { type RunEnd, runSession } from "../../src/cli/run_session.ts";
 import { StopRequest } from "../../src/cli/stop_request.ts";
-import { describe } from "../../src/config/check.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { ACPI_RESET_VALUE } from "../../src/abi/acpi.ts";
 import { MARKER_PORT } from "../../src/arch/x86_64/layout.ts";
+import { describe } from "../support/describe.ts";
 import {
   ENTRY,
   guestKernel,

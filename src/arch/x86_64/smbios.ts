@@ -6,8 +6,8 @@
 
 import * as smbios from "../../abi/smbios.ts";
 import { ascii } from "../../base/ascii.ts";
+import { concat } from "../../base/bytes.ts";
 import { sizeof } from "../../base/struct.ts";
-import { concat } from "./acpi/aml.ts";
 import { checksum } from "./checksum.ts";
 import { SMBIOS_ADDRESS } from "./layout.ts";
 import type { Placement } from "./placement.ts";
@@ -29,7 +29,11 @@ const TABLE_ADDRESS = SMBIOS_ADDRESS + 0x20;
 
 /** Entry point and table. */
 export function smbiosTables(machine: SmbiosMachine): readonly Placement[] {
-  const table = concat(bios(), system(machine), structure(smbios.SMBIOS_TYPE_END, 2, { size: 4 }));
+  const table = concat([
+    bios(),
+    system(machine),
+    structure(smbios.SMBIOS_TYPE_END, 2, { size: 4 }),
+  ]);
   return [
     { address: SMBIOS_ADDRESS, bytes: entryPoint(table.length) },
     { address: TABLE_ADDRESS, bytes: table },
@@ -115,5 +119,5 @@ function structure(
   fill?.(view);
   const strings = texts.map(([, text]) => ascii(`${text}\0`));
   const end = new Uint8Array(texts.length === 0 ? 2 : 1);
-  return concat(bytes, ...strings, end);
+  return concat([bytes, ...strings, end]);
 }

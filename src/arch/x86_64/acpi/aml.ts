@@ -8,6 +8,7 @@
 // bits-file: AML encodings, no addresses
 
 import { ascii } from "../../../base/ascii.ts";
+import { concat as concatBytes } from "../../../base/bytes.ts";
 
 /** Bytes of a term. */
 export type Aml = Uint8Array;
@@ -24,13 +25,7 @@ const FIELD_DWORD_WRITE_AS_ZEROS = 3 + (2 << 5);
 
 /** Terms, one after another. */
 export function concat(...terms: readonly Aml[]): Aml {
-  const bytes = new Uint8Array(terms.reduce((sum, term) => sum + term.length, 0));
-  let at = 0;
-  for (const term of terms) {
-    bytes.set(term, at);
-    at += term.length;
-  }
-  return bytes;
+  return concatBytes(terms);
 }
 
 /** A number in its shortest form, up to 32 bits. */

@@ -6,6 +6,7 @@
 
 import * as acpi from "../../../abi/acpi.ts";
 import { ascii } from "../../../base/ascii.ts";
+import { concat } from "../../../base/bytes.ts";
 import { VireoError } from "../../../base/errors.ts";
 import { sizeof } from "../../../base/struct.ts";
 import {
@@ -20,7 +21,6 @@ import {
 } from "../layout.ts";
 import { checksum } from "../checksum.ts";
 import type { Placement } from "../placement.ts";
-import { concat } from "./aml.ts";
 import { dsdtBody } from "./dsdt.ts";
 import type { AcpiMachine } from "./machine.ts";
 
@@ -106,7 +106,7 @@ export function madt({ apicIds, cpus: present }: AcpiMachine): Uint8Array {
     const cpu = { apicId, uid, flags };
     return apicId < X2APIC_FROM ? localApic(cpu) : localX2apic(cpu);
   });
-  return table("APIC", 5, concat(head, ...cpus, ioApic()));
+  return table("APIC", 5, concat([head, ...cpus, ioApic()]));
 }
 
 interface MadtCpu {
