@@ -33,6 +33,8 @@ export interface BootFilesOptions {
   readonly host?: string;
   /** Fetches packages; tests put their own here. */
   readonly fetch?: typeof fetchPackages;
+  /** Keeps other processes from removing the files from the cache until it is disposed of. */
+  readonly holding?: DisposableStack;
 }
 
 /** What to boot. */
@@ -92,7 +94,8 @@ async function findKernel(options: BootFilesOptions): Promise<Kernel> {
  */
 async function unpacked(kernel: Kernel, options: BootFilesOptions): Promise<Kernel> {
   try {
-    const path = await cachedVmlinux(kernel.path, options.cache ?? defaultCacheFolder());
+    const cache = options.cache ?? defaultCacheFolder();
+    const path = await cachedVmlinux(kernel.path, cache, options.holding);
     return { ...kernel, path };
   } catch {
     return kernel;

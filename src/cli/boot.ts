@@ -43,7 +43,8 @@ async function bootWith(options: BootOptions): Promise<number> {
   const inRig = options.rig === "always" || (options.rig === "auto" && kvm.kind !== "full");
   if (!inRig) requireFit(kvm);
   const outside = filesFromOutside();
-  const files = outside ?? await findFiles(options, stop);
+  using holding = new DisposableStack();
+  const files = outside ?? await findFiles(options, stop, holding);
   if (files === undefined) return finish(stop.stop ?? { kind: "quit" }, options);
   if (!inRig) {
     const { runBootSession } = await import("./boot_session.ts");
@@ -78,13 +79,18 @@ export function requireFit({ kind, reason, remedy }: HostKvm): void {
 }
 
 /** Undefined where the user changed their mind meanwhile. */
-async function findFiles(options: BootOptions, stop: StopRequest): Promise<BootFiles | undefined> {
+async function findFiles(
+  options: BootOptions,
+  stop: StopRequest,
+  holding: DisposableStack,
+): Promise<BootFiles | undefined> {
   using progress = new ProgressLine();
   const { kernel, initrd } = options;
   try {
     return await findBootFiles({
       progress: progress.show,
       signal: stop.signal,
+      holding,
       ...(kernel === undefined ? {} : { kernel }),
       ...(initrd === undefined ? {} : { initrd }),
     });

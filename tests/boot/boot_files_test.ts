@@ -4,7 +4,10 @@ import { kernelRelease } from "../../src/boot/kernel_release.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { LOADED_MODULES } from "../../src/boot/initramfs.ts";
+import { requirement } from "../support/require.ts";
+import { elfImage } from "./elf_image.ts";
 import { fakeModule } from "./fake_module.ts";
+import { gzip, packedKernel } from "./packed_kernel.ts";
 
 // A library that is first opened inside a test counts as that test's leak.
 if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") openAllGroups();
@@ -15,6 +18,14 @@ function bzImage(release: string): Uint8Array<ArrayBuffer> {
   new DataView(head.buffer).setUint16(0x20e, 0x300, true);
   head.set(new TextEncoder().encode(`${release} (builder@example) #1 SMP\0`), 0x500);
   return head;
+}
+
+/** One that holds a kernel packed with gzip besides. */
+async function packedImage(release: string): Promise<Uint8Array<ArrayBuffer>> {
+  const image = packedKernel(await gzip(elfImage()));
+  new DataView(image.buffer).setUint16(0x20e, 0x300, true);
+  image.set(new TextEncoder().encode(`${release} (builder@example) #1 SMP\0`), 0x500);
+  return image;
 }
 
 async function writeTree(root: string, release: string): Promise<void> {
@@ -70,6 +81,36 @@ Deno.test("findBootFiles() uses fetched packages", async () => {
     assertEquals(files.initrd.startsWith(`${folder}/cache/initramfs/`), true);
   });
 });
+
+Deno.test(
+  "findBootFiles() unpacks a newer kernel and removes the old one, once no boot holds it",
+  requirement("ffi", "gzip"),
+  async () => {
+    await withNothing(async (options, folder) => {
+      const bootOf = async (name: string, holding: DisposableStack) => {
+        const root = `${folder}/cache/packages/${name}`;
+        await writeTree(root, "6.1-test");
+        await Deno.writeFile(`${root}/boot/vmlinuz-6.1-test`, await packedImage("6.1-test"));
+        const fetched = { name, version: "1", root };
+        const fetch = ([asked = ""]: readonly string[]) =>
+          Promise.resolve(new Map([[asked, fetched]]));
+        return (await findBootFiles({ ...options, fetch, holding })).kernel;
+      };
+      using older = new DisposableStack();
+      using newer = new DisposableStack();
+      const old = await bootOf("old", older);
+      assertEquals(old.startsWith(`${folder}/cache/vmlinux/`), true, old);
+      await Deno.remove(`${folder}/cache/packages/old`, { recursive: true });
+      await bootOf("new", newer);
+      assertEquals((await Deno.stat(old)).isFile, true);
+      older.dispose();
+      await bootOf("newest", newer);
+      await assertRejects(() => Deno.stat(old), Deno.errors.NotFound);
+      const left = await Array.fromAsync(Deno.readDir(`${folder}/cache/vmlinux`));
+      assertEquals(left.length, 3);
+    });
+  },
+);
 
 Deno.test("findBootFiles() finds the modules of a given kernel beside it", async () => {
   await withNothing(async (options, folder) => {

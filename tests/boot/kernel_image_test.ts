@@ -5,11 +5,7 @@ import { MemoryFile } from "../../src/boot/kernel_file.ts";
 import { parseKernel } from "../../src/boot/kernel_image.ts";
 import { elfImage } from "./elf_image.ts";
 import { kernelImage } from "./kernel_image.ts";
-
-async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
+import { gzip } from "./packed_kernel.ts";
 
 function file(bytes: Uint8Array<ArrayBuffer>): MemoryFile {
   return new MemoryFile("k", bytes);

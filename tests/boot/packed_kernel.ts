@@ -20,3 +20,9 @@ export function packedKernel(payload: Uint8Array): Uint8Array<ArrayBuffer> {
   image.set(payload, SETUP_SIZE + PAYLOAD_OFFSET);
   return image;
 }
+
+/** Bytes packed with gzip. */
+export async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

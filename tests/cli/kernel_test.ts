@@ -7,16 +7,11 @@ import { unpackKernel } from "../../src/boot/vmlinux.ts";
 import { kernel, kernelHelp, unpackedName } from "../../src/cli/kernel.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { elfImage } from "../boot/elf_image.ts";
-import { packedKernel } from "../boot/packed_kernel.ts";
+import { gzip, packedKernel } from "../boot/packed_kernel.ts";
 import { requirement } from "../support/require.ts";
 
 const NEEDS = requirement("ffi", "gzip");
 if (!NEEDS.ignore) openAllGroups();
-
-async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 /** Runs `work` in a folder with `vmlinuz-1`, which holds a gzip'd ELF kernel. */
 async function withKernel(work: (path: string, folder: string) => Promise<void>): Promise<void> {
@@ -84,6 +79,78 @@ Deno.test("cachedVmlinux() unpacks a kernel once, and a changed one anew", NEEDS
     assertEquals(await Deno.readFile(await cachedVmlinux(path, folder)), other);
   });
 });
+
+/** Names of the unpacked kernels in a cache. */
+function unpacked(cache: string): string[] {
+  const names = [...Deno.readDirSync(`${cache}/vmlinux`)].map(({ name }) => name);
+  return names.filter((name) => name !== ".lock").sort();
+}
+
+/** Puts the kernel into two packages of a cache, one of another release. */
+async function withTwoKernels(
+  work: (first: string, second: string, cache: string) => Promise<void>,
+): Promise<void> {
+  await withKernel(async (kernel, cache) => {
+    const boots = ["packages/linux-image-1_1", "packages-trixie/linux-image-2_2"]
+      .map((name) => `${cache}/${name}/boot`);
+    const [first, second] = [`${boots[0]}/vmlinuz-1`, `${boots[1]}/vmlinuz-2`];
+    for (const boot of boots) await Deno.mkdir(boot, { recursive: true });
+    await Deno.copyFile(kernel, first);
+    await Deno.copyFile(kernel, second);
+    await work(first, second, cache);
+  });
+}
+
+Deno.test(
+  "cachedVmlinux() keeps a kernel whose file is there when it unpacks another",
+  NEEDS,
+  async () => {
+    await withTwoKernels(async (first, second, folder) => {
+      const paths = [await cachedVmlinux(first, folder), await cachedVmlinux(second, folder)];
+      assertEquals(unpacked(folder), paths.map((path) => path.split("/").at(-1)).sort());
+    });
+  },
+);
+
+for (const gone of ["removed", "changed"] as const) {
+  Deno.test(
+    `cachedVmlinux() removes a kernel whose file was ${gone} when it unpacks another`,
+    NEEDS,
+    async () => {
+      await withTwoKernels(async (first, second, folder) => {
+        await cachedVmlinux(first, folder);
+        await { removed: () => Deno.remove(first), changed: () => Deno.utime(first, 1, 1) }[gone]();
+        const kept = await cachedVmlinux(second, folder);
+        assertEquals(unpacked(folder), [kept.split("/").at(-1)]);
+        assertEquals(await Deno.readFile(kept), elfImage());
+      });
+    },
+  );
+}
+
+Deno.test(
+  "cachedVmlinux() removes no kernel that another boot holds, until that has ended",
+  NEEDS,
+  async () => {
+    await withTwoKernels(async (first, second, folder) => {
+      const boots = [new DisposableStack(), new DisposableStack()];
+      const [held] = await Promise.all(boots.map((boot) => cachedVmlinux(first, folder, boot)));
+      await Deno.remove(first);
+      const kept = await cachedVmlinux(second, folder);
+      assertEquals(await Deno.readFile(held ?? ""), elfImage());
+      boots[0]?.dispose();
+      await Deno.utime(second, 1, 1);
+      await cachedVmlinux(second, folder);
+      // The second kernel, which changed, is gone; the first boot's end alone lets nothing go.
+      assertEquals(unpacked(folder).includes(kept.split("/").at(-1) ?? ""), false);
+      assertEquals(unpacked(folder).includes(held?.split("/").at(-1) ?? ""), true);
+      boots[1]?.dispose();
+      await Deno.utime(second, 2, 2);
+      const last = await cachedVmlinux(second, folder);
+      assertEquals(unpacked(folder), [last.split("/").at(-1)]);
+    });
+  },
+);
 
 Deno.test("unpackedName() says vmlinux for vmlinuz, in this folder", () => {
   assertEquals(unpackedName("/boot/vmlinuz-6.1.0"), "vmlinux-6.1.0");
