@@ -90,7 +90,7 @@ export type { DirectFile } from "./storage/image_file.ts";
 
 // Devices.
 
-export type { CollectedRange, DevicePlan, Doorbell } from "./devices/device_plan.ts";
+export type { CoalescedRange, DevicePlan, Doorbell } from "./devices/device_plan.ts";
 export { debugExit, type DebugPortOptions, debugYield } from "./devices/debug_port.ts";
 export type { EndRequest } from "./devices/front.ts";
 export type { BusName, BusWindow } from "./bus/bus_device.ts";

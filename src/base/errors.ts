@@ -86,16 +86,19 @@ export class SystemError extends VireoError {
 export class ConfigError extends VireoError {
   /** Where: a key path such as `memory.size`, or an option such as `--cpus`. */
   readonly path: string;
+  /** What is wrong there and what is allowed: the message without the path. */
+  readonly problem: string;
 
   /**
    * What is wrong at one place.
    *
    * @param path key path or option
-   * @param message what is wrong with it and what is allowed
+   * @param problem what is wrong with it and what is allowed
    */
-  constructor(path: string, message: string, options?: ErrorOptions) {
-    super("config", `${path}: ${message}`, options);
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super("config", `${path}: ${problem}`, options);
     this.path = path;
+    this.problem = problem;
   }
 }
 
@@ -178,4 +181,9 @@ export function errnoText(errno: number): string {
 /** The error's own text, or whatever was thrown as text. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The error's own text without the place that a {@linkcode ConfigError} begins with. */
+export function problemText(error: unknown): string {
+  return error instanceof ConfigError ? error.problem : errorText(error);
 }

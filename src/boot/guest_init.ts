@@ -6,6 +6,7 @@
  */
 
 import { VireoError } from "../base/errors.ts";
+import { shellQuote } from "../base/shell_quote.ts";
 import { MARK } from "../devices/boot_marks.ts";
 import { PORT } from "./control_protocol.ts";
 
@@ -53,9 +54,9 @@ export function taskFiles(task: GuestTask): { readonly path: string; readonly te
     );
   }
   const settings = [
-    `greeting=${quote(task.greeting ?? "")}`,
-    `terminal=${quote(task.terminal ?? "linux")}`,
-    `hostname=${quote(task.hostname ?? "vireo")}`,
+    `greeting=${shellQuote(task.greeting ?? "")}`,
+    `terminal=${shellQuote(task.terminal ?? "linux")}`,
+    `hostname=${shellQuote(task.hostname ?? "vireo")}`,
     `timer=${task.timer ? "on" : ""}`,
     "",
   ].join("\n");
@@ -64,11 +65,6 @@ export function taskFiles(task: GuestTask): { readonly path: string; readonly te
     files.push({ path: `${TASK_FOLDER}/command`, text: `${task.command}\n` });
   }
   return files;
-}
-
-/** A text as one word of a shell, whatever it holds. */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`).replaceAll("\0", "")}'`;
 }
 
 function initScript(): string {

@@ -16,12 +16,13 @@ import { BOOT_TIMER } from "../config/machine_options.ts";
 import {
   describeOptions,
   describeRows,
+  HELP,
   type OptionTable,
   parseOptions,
+  switchOption,
 } from "../config/options.ts";
 import { parseDuration, parseSize } from "../config/units.ts";
 import { resolve } from "../std/path.ts";
-import { EXIT_ROWS } from "./exit_status.ts";
 
 /** What to do when the guest reboots. */
 export type OnReboot = "exit" | "restart";
@@ -139,14 +140,9 @@ export const BOOT_OPTIONS: OptionTable<BootOptions> = {
     initial: "auto",
     parse: (text) => parseChoice(text, RIG, "--rig"),
   },
-  verbose: {
-    flag: "--verbose",
-    help: "Shows the kernel's log (the serial port) on stderr.",
-    initial: false,
-    parse: () => true,
-  },
+  verbose: switchOption("--verbose", "Shows the kernel's log (the serial port) on stderr."),
   bootTimer: BOOT_TIMER,
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  help: HELP,
 };
 
 /**
@@ -193,7 +189,30 @@ ${describeOptions(BOOT_OPTIONS)}
 In the shell, \`exit\` powers the guest off; Ctrl-A x ends it at once, Ctrl-A h helps.
 
 Exit status:
-${describeRows(EXIT_ROWS)}`;
+${
+    describeRows([
+      { left: "  0", right: "The guest powered off, or Ctrl-A x was typed." },
+      { left: "  1", right: "Our own fault; the state is printed." },
+      {
+        left: "  2",
+        right: "Usage: an option, or a file or program that is needed, cannot be used.",
+      },
+      { left: "  3", right: "KVM is missing or unfit, and so is the rig." },
+      {
+        left: "  4",
+        right:
+          "The guest crashed: a panic, a reset before its init reported in, a triple fault, or a " +
+          "KVM error.",
+      },
+      { left: "  5", right: "--timeout is over." },
+      { left: "  6", right: "The guest rebooted, with --on-reboot=exit." },
+      { left: "  128+n", right: "Signal n ended us." },
+      {
+        left: "  --exec",
+        right: "The command's own status; 125 instead of all the above but signals.",
+      },
+    ])
+  }`;
 }
 
 function parseCpus(text: string): number {

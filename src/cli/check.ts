@@ -20,8 +20,10 @@ import { type Mistake, mistakeText } from "../config/mistake.ts";
 import {
   describeOptions,
   describeRows,
+  HELP,
   type OptionTable,
   parseOptions,
+  switchOption,
 } from "../config/options.ts";
 import { KEYS, type KeyType } from "../config/schema.ts";
 import { jsonSchema, keyHelp } from "../config/schema_output.ts";
@@ -43,19 +45,9 @@ export interface CheckOptions extends MachineOptions {
 /** Its options. */
 export const CHECK_OPTIONS: OptionTable<CheckOptions> = {
   ...MACHINE_OPTIONS,
-  json: {
-    flag: "--json",
-    help: "Prints the machine, or the mistakes, as JSON.",
-    initial: false,
-    parse: () => true,
-  },
-  schema: {
-    flag: "--schema",
-    help: "Prints the file's JSON Schema, for editors.",
-    initial: false,
-    parse: () => true,
-  },
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  json: switchOption("--json", "Prints the machine, or the mistakes, as JSON."),
+  schema: switchOption("--schema", "Prints the file's JSON Schema, for editors."),
+  help: HELP,
 };
 
 /** What a check has found. */
@@ -132,10 +124,9 @@ function previewOf(
     return { preview: previewMachine(config, { disks }), mistake: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const problem = error.message.slice(error.path.length + 2);
     const disk = description.disk.findIndex(({ id }) => id === error.path);
     const key = disk < 0 ? error.path : `disk[${disk}]`;
-    return { mistake: [{ key, problem, allowed: "fewer devices" }] };
+    return { mistake: [{ key, problem: error.problem, allowed: "fewer devices" }] };
   }
 }
 
@@ -146,7 +137,7 @@ function syntaxMistake(error: ConfigError): Mistake {
     key: "",
     place: error.path,
     ...(line === undefined ? {} : { line: Number(line) }),
-    problem: error.message.slice(error.path.length + 2),
+    problem: error.problem,
     allowed: "a file of TOML",
   };
 }

@@ -5,7 +5,7 @@
  */
 
 import { ConfigError, errorText } from "../base/errors.ts";
-import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
+import { describeOptions, HELP, type OptionTable, parseOptions } from "../config/options.ts";
 import { KEYS } from "../config/schema.ts";
 import type { Commands, LoadedCommand } from "./command.ts";
 import {
@@ -25,7 +25,7 @@ export interface CompletionOptions {
 
 /** Its options. */
 export const COMPLETION_OPTIONS: OptionTable<CompletionOptions> = {
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  help: HELP,
 };
 
 /**

@@ -5,7 +5,13 @@
  */
 
 import { errorText } from "../base/errors.ts";
-import { describeOptions, type OptionTable, parseOptions } from "../config/options.ts";
+import {
+  describeOptions,
+  HELP,
+  type OptionTable,
+  parseOptions,
+  switchOption,
+} from "../config/options.ts";
 import { type CapabilityName, REQUIRED_CAPABILITIES } from "../kvm/capabilities.ts";
 import { hostKvm } from "../kvm/host_kvm.ts";
 import { Kvm } from "../kvm/kvm.ts";
@@ -21,8 +27,8 @@ export interface DoctorOptions {
 
 /** Its options. */
 export const DOCTOR_OPTIONS: OptionTable<DoctorOptions> = {
-  json: { flag: "--json", help: "Prints the findings as JSON.", initial: false, parse: () => true },
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  json: switchOption("--json", "Prints the findings as JSON."),
+  help: HELP,
 };
 
 /**

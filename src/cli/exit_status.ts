@@ -24,27 +24,6 @@ export const EXIT = {
   signal: 128,
 } as const;
 
-/** The rows of the help, in order. */
-export const EXIT_ROWS: readonly { readonly left: string; readonly right: string }[] = [
-  { left: "  0", right: "The guest powered off, or Ctrl-A x was typed." },
-  { left: "  1", right: "Our own fault; the state is printed." },
-  { left: "  2", right: "Usage: an option, or a file or program that is needed, cannot be used." },
-  { left: "  3", right: "KVM is missing or unfit, and so is the rig." },
-  {
-    left: "  4",
-    right:
-      "The guest crashed: a panic, a reset before its init reported in, a triple fault, or a " +
-      "KVM error.",
-  },
-  { left: "  5", right: "--timeout is over." },
-  { left: "  6", right: "The guest rebooted, with --on-reboot=exit." },
-  { left: "  128+n", right: "Signal n ended us." },
-  {
-    left: "  --exec",
-    right: "The command's own status; 125 instead of all the above but signals.",
-  },
-];
-
 /** The status that a machine's end stands for. */
 export function statusOfMachine(end: GuestEnd | Stop): number {
   switch (end.kind) {

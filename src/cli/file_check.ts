@@ -5,7 +5,7 @@
  */
 
 import { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY, S_IFDIR } from "../abi/linux.ts";
-import { ConfigError, errnoText, errorText, SystemError } from "../base/errors.ts";
+import { ConfigError, errnoText, problemText, SystemError } from "../base/errors.ts";
 import type { Description } from "../config/description.ts";
 import { machineOf } from "../config/machine_of.ts";
 import type { Mistake } from "../config/mistake.ts";
@@ -61,7 +61,7 @@ function attempt(
     const found = error instanceof ConfigError ? error.path : key;
     const problem = error instanceof SystemError
       ? `It cannot be opened: ${errnoText(error.errno)}`
-      : errorText(error).replace(`${found}: `, "");
+      : problemText(error);
     return [{ key: found, value: JSON.stringify(path), problem, allowed }];
   }
 }

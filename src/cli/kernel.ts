@@ -9,6 +9,7 @@ import { unpackKernel } from "../boot/vmlinux.ts";
 import {
   describeOptions,
   describeRows,
+  HELP,
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
@@ -23,7 +24,7 @@ export interface KernelOptions {
 
 /** Its options. */
 export const KERNEL_OPTIONS: OptionTable<KernelOptions> = {
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  help: HELP,
 };
 
 /**

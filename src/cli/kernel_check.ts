@@ -6,7 +6,7 @@
  */
 
 import { RSDP_ADDRESS, splitRam } from "../arch/x86_64/layout.ts";
-import { ConfigError, errorText } from "../base/errors.ts";
+import { ConfigError, problemText } from "../base/errors.ts";
 import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
 import { type BootPart, KernelError } from "../boot/kernel_error.ts";
 import { type KernelImage, parseKernel } from "../boot/kernel_image.ts";
@@ -50,9 +50,9 @@ export async function checkKernel(
   } catch (error) {
     const isOther = error instanceof ConfigError && error.path !== "kernel.path";
     if (isOther) {
-      return [{ key: error.path, problem: problemOf(error), allowed: "a number that fits" }];
+      return [{ key: error.path, problem: problemText(error), allowed: "a number that fits" }];
     }
-    const problem = problemOf(error);
+    const problem = problemText(error);
     const value = JSON.stringify(path);
     return [{ key: "kernel.path", value, problem, allowed: "a bzImage or an ELF kernel" }];
   }
@@ -70,9 +70,4 @@ function planMistakes(image: KernelImage, options: LinuxOptions): Mistake[] {
     const rest = error.part === "initrd" ? { initrdSize: 0 } : { commandLine: "" };
     return [mistake, ...planMistakes(image, { ...options, ...rest })];
   }
-}
-
-function problemOf(error: unknown): string {
-  const text = errorText(error);
-  return error instanceof ConfigError ? text.slice(error.path.length + 2) : text;
 }

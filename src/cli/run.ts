@@ -16,6 +16,7 @@ import {
 import {
   describeOptions,
   describeRows,
+  HELP,
   type OptionTable,
   parseOptions,
 } from "../config/options.ts";
@@ -58,7 +59,7 @@ export const RUN_OPTIONS: OptionTable<RunOptions> = {
     initial: undefined,
     parse: parseReadyFd,
   },
-  help: { flag: "--help", help: "Shows this.", initial: false, parse: () => true },
+  help: HELP,
 };
 
 /**

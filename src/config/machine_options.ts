@@ -6,7 +6,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Override, parseOverride } from "./load.ts";
-import { type Option, type OptionTable } from "./options.ts";
+import { type Option, type OptionTable, switchOption } from "./options.ts";
 
 /** What they say, each as keys of the description. */
 export interface MachineOptions {
@@ -80,13 +80,11 @@ export const MACHINE_OPTIONS: OptionTable<MachineOptions> = {
 };
 
 /** The option for how long a start takes, of the commands that run a guest. */
-export const BOOT_TIMER: Option<boolean> = {
-  flag: "--boot-timer",
-  help: "Says on stderr, at the guest's end, when its start got how far. A guest adds rows by " +
-    "writing bytes to port 0xe9.",
-  initial: false,
-  parse: () => true,
-};
+export const BOOT_TIMER: Option<boolean> = switchOption(
+  "--boot-timer",
+  "Says on stderr, at the guest's end, when its start got how far. A guest adds rows by writing " +
+    "bytes to port 0xe9.",
+);
 
 /** Everything they say, in the order in which it counts: `--set` last. */
 export function overridesOf(options: MachineOptions): readonly Override[] {

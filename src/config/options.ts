@@ -26,6 +26,14 @@ export interface Option<Value> {
   readonly parse: (text: string, before: Value) => Value;
 }
 
+/** An option without a value: false, or true where it is given. */
+export function switchOption(flag: string, help: string): Option<boolean> {
+  return { flag, help, initial: false, parse: () => true };
+}
+
+/** The option that every command has. */
+export const HELP: Option<boolean> = switchOption("--help", "Shows this.");
+
 /** A row for each member of what is parsed. */
 export type OptionTable<Parsed> = { readonly [name in keyof Parsed]: Option<Parsed[name]> };
 

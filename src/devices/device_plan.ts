@@ -22,7 +22,7 @@ export interface Doorbell {
 }
 
 /** Registers whose writes KVM may collect: they can wait until the next exit, or a tenth of a second. */
-export interface CollectedRange {
+export interface CoalescedRange {
   /** From the start of the device's first window. */
   readonly offset: number;
   /** Bytes. */
@@ -45,8 +45,8 @@ export interface DevicePlan {
   readonly events?: readonly string[];
   /** Doorbells; their eventfds are made too. */
   readonly doorbells?: readonly Doorbell[];
-  /** Where the guest's writes are collected, where KVM can. */
-  readonly collected?: readonly CollectedRange[];
+  /** Where the guest's writes are coalesced, where KVM can. */
+  readonly coalesced?: readonly CoalescedRange[];
   /** Borrowed descriptors by role; -1 stands for none. */
   readonly fds?: { readonly [role: string]: number };
   /** Plain values for both halves. */

@@ -89,7 +89,7 @@ export function uart16550(options: UartOptions): DevicePlan {
     gsi,
     createState: (state) => state.allocate(UART_LOG_OFFSET + logSize, id),
     events: connected ? ["notify"] : [],
-    collected: [{ offset: UART_TX, size: 1 }],
+    coalesced: [{ offset: UART_TX, size: 1 }],
     fds: { input, output, listener },
     options: { logSize },
     back: connected ? "shared" : "none",

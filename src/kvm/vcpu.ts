@@ -44,7 +44,7 @@ export interface VcpuDescriptor {
   readonly runAddress: number;
   /** Their size in bytes. */
   readonly runSize: number;
-  /** Offset in them of the ring of collected writes, or 0 without one. */
+  /** Offset in them of the ring of coalesced writes, or 0 without one. */
   readonly ringOffset: number;
 }
 
@@ -82,7 +82,7 @@ export class Vcpu extends KvmDescriptor {
    * Maps the pages shared with the kernel; needed before {@linkcode exit} and {@linkcode describe}.
    *
    * @param size as {@linkcode Kvm.vcpuMapSize} says
-   * @param ringOffset of the ring of collected writes in them, as {@linkcode Vm.ringOffset} says; 0 without one
+   * @param ringOffset of the ring of coalesced writes in them, as {@linkcode Vm.ringOffset} says; 0 without one
    */
   mapRun(size: number, ringOffset = 0): void {
     this.#mapping = this.driver.mapVcpu(this.fd, size);
@@ -95,7 +95,7 @@ export class Vcpu extends KvmDescriptor {
     this.#coalesced = ringOffset === 0 ? undefined : new CoalescedRing(pages, ringOffset);
   }
 
-  /** Writes that KVM has collected instead of leaving KVM_RUN; undefined where it can't. */
+  /** Writes that KVM has coalesced instead of leaving KVM_RUN; undefined where it can't. */
   get coalesced(): CoalescedRing | undefined {
     return this.#coalesced;
   }

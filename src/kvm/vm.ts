@@ -37,7 +37,7 @@ import { capabilityNumber } from "./capabilities.ts";
 import { KvmDescriptor } from "./descriptor.ts";
 import { Vcpu } from "./vcpu.ts";
 
-/** A range whose writes are collected. */
+/** A range whose writes are coalesced. */
 export interface CoalescedZone {
   /** Guest physical address, or port. */
   readonly address: number;
@@ -311,7 +311,7 @@ export class Vm extends KvmDescriptor {
   }
 
   /**
-   * Where in kvm_run's pages the ring of collected writes lies, in bytes; 0 where this KVM does not collect writes to ports.
+   * Where in kvm_run's pages the ring of coalesced writes lies, in bytes; 0 where this KVM does not coalesce writes to ports.
    *
    * @param runSize as {@linkcode Kvm.vcpuMapSize} says
    */
@@ -343,7 +343,7 @@ export class Vm extends KvmDescriptor {
     view.setUint32(KvmCoalescedMmioZone.size, size, true);
     view.setUint32(KvmCoalescedMmioZone.pio, port ? 1 : 0, true);
     const place = port ? "port" : "guest address";
-    this.control(name, `Cannot collect writes to ${place} 0x${address.toString(16)}`, bytes);
+    this.control(name, `Cannot coalesce writes to ${place} 0x${address.toString(16)}`, bytes);
   }
 
   /** Replaces the whole table of GSI routes. */

@@ -134,10 +134,10 @@ export async function buildMachine(
   stage("setup", "Cannot set the VM up", () => platform.setupVm(vm, interrupts));
 
   const endWord = state.allocate(4, "the machine");
-  const ringLock = state.allocate(4, "collected writes");
+  const ringLock = state.allocate(4, "coalesced writes");
   const ringOffset = stage("setup", "Cannot set the VM up", () => vm.ringOffset(runSize));
-  const collects = ringOffset > 0;
-  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts, collects }));
+  const coalesces = ringOffset > 0;
+  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts, coalesces }));
   stage("setup", "Cannot set the devices up", () => {
     for (const plan of [...devicePlans(config, resources), ...(parts.devices ?? [])]) {
       devices.add(plan);

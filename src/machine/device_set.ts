@@ -9,7 +9,7 @@ import { VireoError } from "../base/errors.ts";
 import type { BusWindow } from "../bus/bus_device.ts";
 import { DECODE_TABLE_SIZE, DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
-import type { CollectedRange, DevicePlan, Doorbell } from "../devices/device_plan.ts";
+import type { CoalescedRange, DevicePlan, Doorbell } from "../devices/device_plan.ts";
 import { EventFd } from "../host/fd.ts";
 import type { Vm } from "../kvm/vm.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
@@ -24,8 +24,8 @@ export interface DeviceSetParts {
   readonly addresses: AddressSpace;
   /** Whether devices get their interrupts: whether the VM has interrupt controllers. */
   readonly interrupts: boolean;
-  /** Whether KVM collects writes to ports. */
-  readonly collects: boolean;
+  /** Whether KVM coalesces writes to ports. */
+  readonly coalesces: boolean;
 }
 
 /** A device with what was made for it. */
@@ -109,14 +109,14 @@ export class DeviceSet implements Disposable {
     const plan: DevicePlan = interrupts ? given : { ...given, gsi: "none" };
     const { windows, gsi, names } = placeDevice(plan, this.#parts.addresses, this.descriptors);
     stack.defer(() => names.forEach((name) => this.#parts.addresses.remove(name)));
-    const { events = [], doorbells = [], collected = [], options = {}, back = "none" } = plan;
+    const { events = [], doorbells = [], coalesced = [], options = {}, back = "none" } = plan;
     const fds: Record<string, number> = {};
     for (const [role, fd] of Object.entries(plan.fds ?? {})) if (fd >= 0) fds[role] = fd;
     for (const role of [...events, ...doorbells.map(({ role }) => role)]) {
       fds[role] = stack.use(EventFd.create()).number;
     }
     for (const doorbell of doorbells) this.#ring(doorbell, windows, fds, stack);
-    for (const range of collected) this.#collect(range, windows, stack);
+    for (const range of coalesced) this.#coalesce(range, windows, stack);
     const { result, giveBack } = state.lend(() => plan.createState?.(state) ?? -1);
     stack.defer(giveBack);
     return {
@@ -146,12 +146,12 @@ export class DeviceSet implements Disposable {
     return event.number;
   }
 
-  #collect(
-    { offset, size }: CollectedRange,
+  #coalesce(
+    { offset, size }: CoalescedRange,
     [window]: readonly BusWindow[],
     stack: DisposableStack,
   ): void {
-    if (window === undefined || !this.#parts.collects) return;
+    if (window === undefined || !this.#parts.coalesces) return;
     const zone = { address: window.base + offset, size, port: window.bus === "port" };
     this.#parts.vm.coalesce(zone);
     stack.defer(() => this.#parts.vm.uncoalesce(zone));

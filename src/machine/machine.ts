@@ -19,7 +19,7 @@ import { AbortWatch } from "./abort_watch.ts";
 import { Crew, type CrewParts, STOP_TIMEOUT } from "./crew.ts";
 import type { MachineEvents } from "./events.ts";
 import { type Panel, pressPowerButtonOf, resizeConsoleOf, serialLogOf } from "./front_panel.ts";
-import { CollectedWatch } from "./collected_watch.ts";
+import { CoalescedWatch } from "./coalesced_watch.ts";
 import { HaltWatch } from "./halt_watch.ts";
 import { Lifecycle, type MachineState } from "./lifecycle.ts";
 import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
@@ -137,7 +137,7 @@ export class Machine implements AsyncDisposable {
         ? this.#crew.start(this.config.startBarrier)
         : this.#inTurn(() => this.#crew.resume());
       // After the start: an isolate's first timer takes some 4 ms.
-      using _collected = new CollectedWatch(this.#parts.vcpus);
+      using _coalesced = new CoalescedWatch(this.#parts.vcpus);
       using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
       if (!isStart) await started;
       await Promise.race([

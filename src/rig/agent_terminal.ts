@@ -4,8 +4,8 @@
  * @module
  */
 
+import { shellQuote } from "../base/shell_quote.ts";
 import type { TerminalSize } from "../host/tty.ts";
-import { quote } from "./init.ts";
 
 /**
  * A terminal for a run: script(1) makes the pseudoterminal and relays it over pipes. What script starts first writes down
@@ -25,7 +25,7 @@ export class Terminal {
     // A terminal that tells no size has 0 × 0, which stty refuses.
     const size = columns > 0 && rows > 0 ? `stty cols ${columns} rows ${rows}; ` : "";
     const inner = `${size}echo "$$ $(tty)" >${this.#note}; exec ` +
-      command.map(quote).join(" ");
+      command.map(shellQuote).join(" ");
     return ["script", "-q", "-e", "-E", "always", "-c", inner, "/dev/null"];
   }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { shellQuote } from "../base/shell_quote.ts";
+
 /** A folder of the host that L1 sees under the same path. */
 export interface Mount {
   /** Absolute path, on the host and in L1. */
@@ -54,10 +56,10 @@ export function initScript(options: {
   return [
     SYSTEM,
     ...options.mounts.map((mount, index) => mountLines(mount, mountTag(index))),
-    `ln -sf ${quote(options.deno)} /usr/local/bin/deno`,
-    ...Object.entries(options.env).map(([name, value]) => `export ${name}=${quote(value)}`),
+    `ln -sf ${shellQuote(options.deno)} /usr/local/bin/deno`,
+    ...Object.entries(options.env).map(([name, value]) => `export ${name}=${shellQuote(value)}`),
     START,
-    `${options.agent.map(quote).join(" ")} <>"$port" >&0`,
+    `${options.agent.map(shellQuote).join(" ")} <>"$port" >&0`,
     'echo "init: agent ended with status $?"',
     "poweroff -f",
     "",
@@ -93,7 +95,7 @@ ulimit -c 0
 cd /`;
 
 function mountLines(mount: Mount, tag: string): string {
-  const path = quote(mount.path);
+  const path = shellQuote(mount.path);
   switch (mount.mode) {
     case "shared":
       return `mkdir -p ${path}; mount -t 9p -o ${P9} ${tag} ${path}`;
@@ -107,9 +109,4 @@ mount -t overlay -o lowerdir=/run/${tag}/lower,upperdir=/run/${tag}/changes,work
     default:
       return mount.mode satisfies never;
   }
-}
-
-/** A word for the shell, whatever is in it. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -23,7 +23,7 @@ import type { Exit } from "../kvm/exit.ts";
 import { describeExit } from "../kvm/exit_text.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Board } from "./board.ts";
-import type { CollectedWrites } from "./collected_writes.ts";
+import type { CoalescedWrites } from "./coalesced_writes.ts";
 import { type VcpuControl, VcpuState, Wanted } from "./control.ts";
 import type { EndCause } from "./messages.ts";
 
@@ -39,8 +39,8 @@ export interface LoopParts {
   readonly vcpu: Vcpu;
   readonly board: Board;
   readonly control: VcpuControl;
-  /** Writes that come before any exit that they come with; absent where KVM collects none. */
-  readonly collected?: CollectedWrites | undefined;
+  /** Writes that come before any exit that they come with; absent where KVM coalesces none. */
+  readonly coalesced?: CoalescedWrites | undefined;
   /** What a device asked for during this vCPU's exit, if anything. */
   readonly ended: () => LoopEnd | undefined;
 }
@@ -52,14 +52,14 @@ export interface LoopParts {
  * so makes the next KVM_RUN give EINTR however the two race, and KVM has completed the last exit's instruction by then.
  */
 export function runVcpu(
-  { vcpu, board, control, collected, ended }: LoopParts,
+  { vcpu, board, control, coalesced, ended }: LoopParts,
 ): LoopEnd | undefined {
   const exit = vcpu.exit;
   control.enter(VcpuState.running);
   for (;;) {
     const result = vcpu.run();
     if (board.stale) board.refresh();
-    if (collected !== undefined) collected.drain();
+    if (coalesced !== undefined) coalesced.drain();
     if (result === -EINTR) {
       if (!attend(vcpu, control, false)) return undefined;
       continue;

@@ -19,7 +19,7 @@ export interface VcpuStart {
   readonly pin: readonly number[];
   /** Offset of the word in which the first vCPU to end the machine leaves its number, plus one. */
   readonly end: number;
-  /** Offset of the lock of the ring of collected writes. */
+  /** Offset of the lock of the ring of coalesced writes. */
   readonly ringLock: number;
   /** Offset of the boot timer's marks, or -1 without one. */
   readonly marks: number;

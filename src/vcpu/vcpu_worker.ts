@@ -14,7 +14,7 @@ import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
 import { Vcpu } from "../kvm/vcpu.ts";
 import { SharedState } from "../memory/shared_state.ts";
 import { Board, type BoardOwner } from "./board.ts";
-import { CollectedWrites } from "./collected_writes.ts";
+import { CoalescedWrites } from "./coalesced_writes.ts";
 import { VcpuControl, VcpuState, Wanted } from "./control.ts";
 import { type LoopEnd, runVcpu } from "./loop.ts";
 import type { VcpuMessage, VcpuStart } from "./messages.ts";
@@ -49,15 +49,15 @@ function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEn
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
   const requests = new Requests(vcpu, control, marks);
   const board = new Board(state, start.table, control, requests);
-  const collected = vcpu.coalesced === undefined
+  const coalesced = vcpu.coalesced === undefined
     ? undefined
-    : new CollectedWrites(vcpu.coalesced, state.lock(start.ringLock), board);
+    : new CoalescedWrites(vcpu.coalesced, state.lock(start.ringLock), board);
   control.enter(VcpuState.ready);
   // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
   if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
-  return runVcpu({ vcpu, board, control, collected, ended: () => requests.ended });
+  return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended });
 }
 
 /** What devices ask for during an exit of this vCPU. */

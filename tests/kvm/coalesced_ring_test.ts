@@ -85,7 +85,7 @@ Deno.test("CoalescedRing.drain() stays in its page whatever the indices are", ()
   assertEquals(written.drained().length < CAPACITY, true);
 });
 
-/** Runs a guest with a collected port to HLT: what it wrote in order, and how often it left KVM_RUN before. */
+/** Runs a guest with a coalesced port to HLT: what it wrote in order, and how often it left KVM_RUN before. */
 function run(code: Assembler): { values: number[]; exits: number } {
   using guest = new BareGuest(code.halt());
   guest.vm.coalesce({ address: PORT, size: 1, port: true });

@@ -29,7 +29,7 @@ Deno.test(
     using vm = kvm.createVm();
     const state = SharedState.create(STATE_SIZE);
     const addresses = new AddressSpace({ physicalBits: 40, allocateFrom: HOLE_ADDRESS });
-    using devices = new DeviceSet({ vm, state, addresses, interrupts: true, collects: false });
+    using devices = new DeviceSet({ vm, state, addresses, interrupts: true, coalesces: false });
     const serial = uart16550({ id: "serial1", port: 0x2f8, gsi: 3, input: -1, output: -1 });
     const rng = virtioMmioPlan({ id: "rng1", device: "rng", spec: RNG_SPEC, blocking: true });
     const round = (): DeviceDescriptor[] => {
@@ -65,7 +65,7 @@ Deno.test(
       state: SharedState.create(STATE_SIZE),
       addresses,
       interrupts: true,
-      collects: false,
+      coalesces: false,
     });
     const greedy = uart16550({
       id: "s",

@@ -9,7 +9,7 @@ import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
 import { uart16550 } from "../../src/devices/uart16550.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { Board } from "../../src/vcpu/board.ts";
-import { CollectedWrites } from "../../src/vcpu/collected_writes.ts";
+import { CoalescedWrites } from "../../src/vcpu/coalesced_writes.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../../src/vcpu/control.ts";
 import { type LoopEnd, runVcpu } from "../../src/vcpu/loop.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
@@ -58,7 +58,7 @@ export class LoopBench implements Disposable {
   readonly #special;
   readonly #board: Board;
   readonly #control: VcpuControl;
-  readonly #collected: CollectedWrites | undefined;
+  readonly #coalesced: CoalescedWrites | undefined;
   /** What ends the loop, once a device has asked for it. */
   #end: LoopEnd | undefined;
   readonly #ended = () => this.#end;
@@ -81,13 +81,13 @@ export class LoopBench implements Disposable {
         throw new Error(`${device}: ${message}`);
       },
     });
-    this.#collected = this.#collectedBy(state);
+    this.#coalesced = this.#coalescedBy(state);
   }
 
-  #collectedBy(state: SharedState): CollectedWrites | undefined {
+  #coalescedBy(state: SharedState): CoalescedWrites | undefined {
     const ring = this.#guest.vcpu.coalesced;
-    const lock = state.lock(state.allocate(4, "collected writes"));
-    return ring === undefined ? undefined : new CollectedWrites(ring, lock, this.#board);
+    const lock = state.lock(state.allocate(4, "coalesced writes"));
+    return ring === undefined ? undefined : new CoalescedWrites(ring, lock, this.#board);
   }
 
   /** Nanoseconds of one run to its end. */
@@ -101,7 +101,7 @@ export class LoopBench implements Disposable {
       vcpu,
       board: this.#board,
       control: this.#control,
-      collected: this.#collected,
+      coalesced: this.#coalesced,
       ended: this.#ended,
     });
     const after = performance.now();

@@ -1,5 +1,5 @@
 /**
- * The guest's collected writes, done at the exit of whichever vCPU comes first.
+ * The guest's coalesced writes, done at the exit of whichever vCPU comes first.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { SharedLock } from "../memory/shared_state.ts";
 import type { Board } from "./board.ts";
 
 /** The VM's ring of writes as one vCPU worker empties it onto its board. */
-export class CollectedWrites implements CoalescedSink {
+export class CoalescedWrites implements CoalescedSink {
   readonly #ring: CoalescedRing;
   readonly #lock: SharedLock;
   readonly #board: Board;

@@ -1,12 +1,12 @@
 /**
- * Sees to it that a guest's collected writes do not wait for an exit that never comes: a guest may write its last byte and halt.
+ * Sees to it that a guest's coalesced writes do not wait for an exit that never comes: a guest may write its last byte and halt.
  *
  * @module
  */
 
 import { VcpuState } from "../vcpu/control.ts";
 /** What this needs of a vCPU. */
-export interface CollectingVcpu {
+export interface CoalescingVcpu {
   readonly vcpu: { readonly coalesced: { readonly pending: boolean } | undefined };
   readonly control: { readonly state: VcpuState };
   kick(): void;
@@ -16,11 +16,11 @@ export interface CollectingVcpu {
 const INTERVAL = 100;
 
 /** Looks at the ring from time to time, and makes a vCPU empty it. */
-export class CollectedWatch implements Disposable {
+export class CoalescedWatch implements Disposable {
   readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param vcpus all of a machine; they share one ring */
-  constructor(vcpus: readonly CollectingVcpu[]) {
+  constructor(vcpus: readonly CoalescingVcpu[]) {
     const ring = vcpus[0]?.vcpu.coalesced;
     if (ring === undefined) return;
     this.#timer = setInterval(() => {
