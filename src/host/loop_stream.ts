@@ -31,7 +31,7 @@ export class LoopStream {
    * Opens a closed one on what `fd` is open on, without waiting for it; see {@linkcode SharedStream.of}.
    *
    * @param fd borrowed; none where it is undefined or negative
-   * @throws {SystemError} where the descriptor can't be looked at or duplicated
+   * @throws SystemError where the descriptor can't be looked at or duplicated
    */
   open(fd: number | undefined): void {
     if (fd !== undefined && fd >= 0) this.#stream = SharedStream.of(fd);

@@ -36,7 +36,7 @@ export class Lifecycle {
   /**
    * Goes on to the state that follows `action`.
    *
-   * @throws {VireoError} as {@linkcode Lifecycle.require}
+   * @throws VireoError as {@linkcode Lifecycle.require}
    */
   transition(action: Action): void {
     this.require(action);
@@ -46,7 +46,7 @@ export class Lifecycle {
   /**
    * Sees that `action` may be done now.
    *
-   * @throws {VireoError} of kind `unsupported` where it may not, `closed` after the close
+   * @throws VireoError of kind `unsupported` where it may not, `closed` after the close
    */
   require(action: Action): void {
     this.requireOpen();

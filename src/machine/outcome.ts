@@ -65,7 +65,7 @@ const SENTENCES: Record<Exclude<EndCause, "vcpu-error">, string> = {
 /**
  * The outcome that a vCPU's last word stands for.
  *
- * @throws {VireoError} of kind `internal` where that was a fault of our own
+ * @throws VireoError of kind `internal` where that was a fault of our own
  */
 export function outcomeOf(ended: VcpuEnded): Outcome {
   const { cause, vcpu, detail } = ended;

@@ -22,7 +22,7 @@ import { VcpuHandle, type VcpuHandleParts } from "./vcpu_handle.ts";
 /**
  * Refuses more vCPUs than KVM makes in a VM here.
  *
- * @throws {ConfigError} that names `cpu.count`
+ * @throws ConfigError that names `cpu.count`
  */
 export function requireVcpus(kvm: Kvm, cpus: number): void {
   const most = kvm.check("MAX_VCPUS");
@@ -62,7 +62,7 @@ export function makeVcpus(parts: {
  * Makes a vCPU start where its loader says, also one that would otherwise wait for INIT and SIPI. What a processor would not
  * enter a guest with is refused here, in words: some do without a word, others with a number.
  *
- * @throws {VireoError} of kind `load_vcpu`
+ * @throws VireoError of kind `load_vcpu`
  */
 export function enterAt(vcpu: Vcpu, entry: EntryState, physicalBits: number): void {
   const [broken] = checkGuestState(entry, physicalBits);

@@ -36,14 +36,8 @@ export class LocalHost implements TestHost, Disposable {
     bound: number,
     outputs: Outputs,
   ): Promise<Ended> {
-    await Deno.writeTextFile(this.report, "");
     const signal = this.#signal;
     return await runCommand({ program: this.#program, args, bound, outputs, signal });
-  }
-
-  async readReport(): Promise<string | undefined> {
-    const text = await Deno.readTextFile(this.report);
-    return text === "" ? undefined : text;
   }
 
   [Symbol.dispose](): void {

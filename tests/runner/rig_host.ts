@@ -96,8 +96,6 @@ export class RigHost implements TestHost {
     bound: number,
     outputs: Outputs,
   ): Promise<Ended> {
-    // What an earlier run has left there says nothing about this one.
-    await Deno.writeTextFile(this.report, "");
     try {
       const { code } = await this.#rig.run([Deno.execPath(), ...args], {
         cwd: ROOT,
@@ -115,11 +113,6 @@ export class RigHost implements TestHost {
       outputs.stdout.flush();
       outputs.stderr.flush();
     }
-  }
-
-  async readReport(): Promise<string | undefined> {
-    const text = await Deno.readTextFile(this.report);
-    return text === "" ? undefined : text;
   }
 }
 

@@ -16,10 +16,8 @@ export interface TestHost {
   readonly deno: string;
   /** Runs Deno with these arguments. */
   run(args: readonly string[], bound: number, outputs: Outputs): Promise<Ended>;
-  /** A path there for the report. */
+  /** A path for the report, the same there and here. */
   readonly report: string;
-  /** Reads the report; `undefined` where none was written. */
-  readReport(): Promise<string | undefined>;
 }
 
 /** What to test. */
@@ -50,8 +48,11 @@ export async function runTests(host: TestHost, part: TestPart): Promise<Part> {
   // deno test names a test at its start, and ends the line with its outcome.
   const where = (): string => `${part.title} ${outputs.stdout.pending}`.trim();
   using heartbeat = new Heartbeat(where, print);
+  // What an earlier call has left there says nothing about this one.
+  await Deno.writeTextFile(host.report, "");
   const ended = await host.run(testArguments(host, part), part.bound, outputs);
-  return judge(host, part, ended, await host.readReport(), skips);
+  const report = await Deno.readTextFile(host.report);
+  return judge(host, part, ended, report === "" ? undefined : report, skips);
 }
 
 /** A part that could not run at all here: it counts as one skipped test. */
