@@ -1,6 +1,6 @@
 /**
  * A 16550A UART: COM1 of a PC. What the guest sends goes into a ring in shared state that is its kernel log at the same time
- * ({@linkcode SerialLog} reads it); the back, where there is one, writes it out and feeds input.
+ * ({@linkcode serialLog} reads it); the back, where there is one, writes it out and feeds input.
  *
  * Timing is not that of a wire: the transmitter is always empty, and input arrives as fast as the guest takes it.
  *

@@ -12,8 +12,6 @@ const WORDS = IOVEC_SIZE / 4;
 
 /** Iovecs that are filled without allocation and passed on by their words (preadv) or their address (io_uring). */
 export class Iovecs implements Disposable {
-  /** Iovecs that fit. */
-  readonly capacity: number;
   /** Host address of the first. */
   readonly address: number;
   /** The array itself: address low, address high, length low, length high. */
@@ -22,7 +20,6 @@ export class Iovecs implements Disposable {
 
   /** @param capacity iovecs; the kernel takes at most 1024 in one call */
   constructor(capacity: number) {
-    this.capacity = capacity;
     this.#mapping = Mapping.anonymous(pageAlign(capacity * IOVEC_SIZE));
     this.address = this.#mapping.address;
     this.words = new Uint32Array(this.#mapping.buffer(), 0, capacity * WORDS);

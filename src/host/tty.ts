@@ -41,11 +41,6 @@ export interface TerminalSize {
   readonly rows: number;
 }
 
-/** Whether a descriptor is a terminal. */
-export function isTerminal(fd: number): boolean {
-  return ioctlBytes(fd, TCGETS, new Uint8Array(sizeof(Termios))) === 0;
-}
-
 /**
  * Has a terminal take output as it is, where it would make two characters of a newline. Deno's raw mode leaves that as it was,
  * and its end restores it with the rest.

@@ -10,7 +10,7 @@ import { VirtioConsoleConfig } from "../abi/virtio_devices.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
 import { pressPowerButton } from "../devices/acpi_pm.ts";
-import { SerialLog } from "../devices/serial_log.ts";
+import { serialLog } from "../devices/serial_log.ts";
 import { EventFd } from "../host/fd.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import { consoleSizeBytes } from "../virtio/console.ts";
@@ -26,8 +26,7 @@ export interface Panel {
 /** What the guest has sent to COM1, as much of it as is kept. */
 export function serialLogOf({ state, devices }: Panel): Uint8Array {
   const serial = devices.find(({ id }) => id === SERIAL_ID);
-  if (serial === undefined) return new Uint8Array();
-  return new SerialLog(state, serial).tail(serial.options["logSize"] as number);
+  return serial === undefined ? new Uint8Array() : serialLog(state, serial);
 }
 
 /** Tells the guest the terminal's new size, in characters. */

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { CPU_FEATURE_BITS } from "../../src/abi/cpu_features.ts";
-import { bootCpuid, hasFeature, NESTED } from "../../src/arch/x86_64/cpuid.ts";
+import { bootCpuid, NESTED } from "../../src/arch/x86_64/cpuid.ts";
 import type { CpuidEntry } from "../../src/abi/x86.ts";
 import { CPU_FEATURES } from "../../src/config/cpu_features.ts";
+import { hasFeature } from "../support/cpuid.ts";
 
 /** A host with every bit of every register. */
 const EVERYTHING: readonly CpuidEntry[] = [[0, 0], [1, 0], [7, 0], [7, 1], [0xd, 1], [

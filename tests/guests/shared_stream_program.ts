@@ -4,7 +4,7 @@
 
 import { EAGAIN, Pollfd, POLLIN, POLLOUT } from "../../src/abi/linux.ts";
 import { poll } from "../../src/host/file.ts";
-import { isTerminal, SharedStream } from "../../src/host/tty.ts";
+import { SharedStream } from "../../src/host/tty.ts";
 
 const [mode] = Deno.args;
 const input = SharedStream.of(0);
@@ -40,7 +40,7 @@ function copy(): void {
 if (mode === "describe") {
   const flags = Deno.readTextFileSync("/proc/self/fdinfo/0").match(/flags:\s*(\d+)/)?.[1];
   const nonblocking = Math.trunc(Number.parseInt(flags ?? "0", 8) / 0o4000) % 2 === 1;
-  const terminal = isTerminal(0);
+  const terminal = Deno.stdin.isTerminal();
   writeAll(new TextEncoder().encode(
     JSON.stringify({ mode: input.mode, terminal, nonblocking }) + "\n",
   ));

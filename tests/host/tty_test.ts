@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { EAGAIN, O_RDWR } from "../../src/abi/linux.ts";
 import { Fd } from "../../src/host/fd.ts";
-import { isTerminal, SharedStream } from "../../src/host/tty.ts";
+import { SharedStream } from "../../src/host/tty.ts";
 import { Fifo, PIPE_SIZE } from "../support/fifo.ts";
 import { libcRequirement } from "../support/libc.ts";
 
@@ -14,11 +14,6 @@ async function shell(command: string): Promise<string> {
   const result = await new Deno.Command("bash", { args: ["-c", command], stdin: "null" }).output();
   return new TextDecoder().decode(result.stdout).trim();
 }
-
-Deno.test("a file is no terminal", needs, () => {
-  using file = Fd.memory("vireo-test");
-  assertEquals(isTerminal(file.number), false);
-});
 
 Deno.test("SharedStream of a pty leaves O_NONBLOCK alone", needs, async () => {
   const text = await shell(

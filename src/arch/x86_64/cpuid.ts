@@ -97,13 +97,6 @@ export function bootCpuid(
   ];
 }
 
-/** Whether a feature is there. */
-export function hasFeature(entries: readonly CpuidEntry[], feature: CpuFeature): boolean {
-  const [leaf, index, register, bit] = CPU_FEATURE_BITS[feature];
-  const entry = entries.find((entry) => entry.function === leaf && entry.index === index);
-  return entry !== undefined && (entry[register] >>> bit & 1) === 1;
-}
-
 function gatherFacts(supported: readonly CpuidEntry[], options: CpuidOptions): Facts {
   const topology = options.topology ?? flatTopology(options.cpus);
   checkTopology(topology, options.cpus);

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { CpuidEntry, CpuidRegister } from "../../../src/abi/x86.ts";
-import { bootCpuid, type CpuidOptions, hasFeature } from "../../../src/arch/x86_64/cpuid.ts";
+import { bootCpuid, type CpuidOptions } from "../../../src/arch/x86_64/cpuid.ts";
 import { VireoError } from "../../../src/base/errors.ts";
+import { hasFeature } from "../../support/cpuid.ts";
 
 const FOLDER = new URL("../../golden/cpuid/", import.meta.url);
 

@@ -1,7 +1,7 @@
 /** What arch makes, on a real kernel: KVM takes it and gives it back. */
 
 import { assertEquals } from "@std/assert";
-import { bootCpuid, hasFeature } from "../../../src/arch/x86_64/cpuid.ts";
+import { bootCpuid } from "../../../src/arch/x86_64/cpuid.ts";
 import { checkGuestState } from "../../../src/arch/x86_64/guest_state.ts";
 import { wireLapic } from "../../../src/arch/x86_64/lapic.ts";
 import { BOOT_MSRS } from "../../../src/arch/x86_64/msrs.ts";
@@ -13,6 +13,7 @@ import {
 } from "../../../src/arch/x86_64/registers.ts";
 import { Kvm } from "../../../src/kvm/kvm.ts";
 import type { Vcpu } from "../../../src/kvm/vcpu.ts";
+import { hasFeature } from "../../support/cpuid.ts";
 import { libcRequirement } from "../../support/libc.ts";
 
 const real = libcRequirement("kvm");
