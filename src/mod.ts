@@ -108,13 +108,8 @@ export { Fd } from "./host/fd.ts";
 // KVM itself.
 
 export { Kvm, type KvmOptions } from "./kvm/kvm.ts";
-export {
-  type CoalescedZone,
-  type GsiRoute,
-  type IoEvent,
-  type MemoryRegion,
-  Vm,
-} from "./kvm/vm.ts";
+export { Vm } from "./kvm/vm.ts";
+export type { CoalescedZone, GsiRoute, IoEvent, MemoryRegion } from "./kvm/vm_block.ts";
 export { Vcpu, type VcpuDescriptor } from "./kvm/vcpu.ts";
 export { Exit } from "./kvm/exit.ts";
 export { KvmDescriptor } from "./kvm/descriptor.ts";

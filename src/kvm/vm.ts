@@ -5,82 +5,35 @@
  */
 
 import {
-  KVM_IOEVENTFD_FLAG_DATAMATCH,
   KVM_IOEVENTFD_FLAG_DEASSIGN,
-  KVM_IOEVENTFD_FLAG_PIO,
-  KVM_IRQ_ROUTING_IRQCHIP,
-  KVM_IRQ_ROUTING_MSI,
   KVM_IRQFD_FLAG_DEASSIGN,
   KVM_IRQFD_FLAG_RESAMPLE,
-  KVM_MEM_LOG_DIRTY_PAGES,
-  KVM_MEM_READONLY,
   KvmClockData,
-  KvmCoalescedMmioZone,
   KvmDirtyLog,
   KvmEnableCap,
-  KvmIoeventfd,
-  KvmIrqfd,
   KvmIrqLevel,
-  KvmIrqRouting,
-  KvmIrqRoutingEntry,
-  KvmIrqRoutingIrqchip,
-  KvmIrqRoutingMsi,
   KvmMsi,
   KvmPitConfig,
-  KvmUserspaceMemoryRegion,
 } from "../abi/kvm.ts";
 import { ENOENT, PAGE_SIZE } from "../abi/linux.ts";
 import { SystemError, VireoError } from "../base/errors.ts";
-import { type Shape, sizeof } from "../base/struct.ts";
 import { addressOf } from "../host/mapping.ts";
 import { capabilityNumber } from "./capabilities.ts";
 import { KvmDescriptor } from "./descriptor.ts";
 import { Vcpu } from "./vcpu.ts";
-
-/** A range whose writes are coalesced. */
-export interface CoalescedZone {
-  /** Guest physical address, or port. */
-  readonly address: number;
-  /** Bytes. */
-  readonly size: number;
-  /** Whether `address` is an I/O port. */
-  readonly port: boolean;
-}
-
-/** One piece of guest memory. */
-export interface MemoryRegion {
-  /** Number that names it from now on. */
-  readonly slot: number;
-  /** Guest physical address, page-aligned. */
-  readonly guestAddress: number;
-  /** Bytes, whole pages. */
-  readonly size: number;
-  /** Where it lies in this process, page-aligned and mapped as long as the slot exists. */
-  readonly hostAddress: number;
-  /** The guest's writes become MMIO exits. */
-  readonly readonly?: boolean;
-  /** Keep the bitmap that {@linkcode Vm.dirtyLog} reads. */
-  readonly logDirty?: boolean;
-}
-
-/** A guest write that signals an eventfd instead of exiting. */
-export interface IoEvent {
-  /** The eventfd's number. */
-  readonly fd: number;
-  /** Guest physical address, or port. */
-  readonly address: number;
-  /** Width of the write in bytes; 0 for any. */
-  readonly length: 0 | 1 | 2 | 4 | 8;
-  /** Only this value; any where absent. Needs a length. */
-  readonly datamatch?: number | bigint;
-  /** It is a port. */
-  readonly port?: boolean;
-}
-
-/** Where a GSI goes: a pin of an interrupt controller, or an MSI message. */
-export type GsiRoute =
-  | { readonly gsi: number; readonly irqchip: number; readonly pin: number }
-  | { readonly gsi: number; readonly address: bigint; readonly data: number };
+import {
+  block,
+  type CoalescedZone,
+  encodeGsiRouting,
+  encodeIoEvent,
+  encodeIrqfd,
+  encodeMemoryRegion,
+  encodeZone,
+  type GsiRoute,
+  type IoEvent,
+  type Irqfd,
+  type MemoryRegion,
+} from "./vm_block.ts";
 
 /** One VM: its memory slots, interrupt controllers, events and vCPUs. */
 export class Vm extends KvmDescriptor {
@@ -206,22 +159,11 @@ export class Vm extends KvmDescriptor {
   }
 
   #setRegion(region: MemoryRegion, size: number): void {
-    const { bytes, view } = block(KvmUserspaceMemoryRegion);
-    // bits: flags of the slot.
-    const flags = (region.readonly ? KVM_MEM_READONLY : 0) |
-      (region.logDirty ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-    view.setUint32(KvmUserspaceMemoryRegion.slot, region.slot, true);
-    view.setUint32(KvmUserspaceMemoryRegion.flags, flags, true);
-    const { guest_phys_addr, memory_size, userspace_addr } = KvmUserspaceMemoryRegion;
-    view.setBigUint64(guest_phys_addr, BigInt(region.guestAddress), true);
-    view.setBigUint64(memory_size, BigInt(size), true);
-    // SAFETY: the region's owner keeps the memory mapped until the slot is removed or the VM is closed.
-    view.setBigUint64(userspace_addr, BigInt(region.hostAddress), true);
     this.control(
       "KVM_SET_USER_MEMORY_REGION",
       `Cannot put ${size} bytes at guest address 0x${region.guestAddress.toString(16)} ` +
         `into memory slot ${region.slot}`,
-      bytes,
+      encodeMemoryRegion(region, size),
     );
   }
 
@@ -273,16 +215,8 @@ export class Vm extends KvmDescriptor {
     this.#irqfd({ fd, gsi, flags, resampleFd: 0 }, "Cannot disconnect an eventfd from");
   }
 
-  #irqfd(
-    irqfd: { fd: number; gsi: number; flags: number; resampleFd: number },
-    context: string,
-  ): void {
-    const { bytes, view } = block(KvmIrqfd);
-    view.setUint32(KvmIrqfd.fd, irqfd.fd, true);
-    view.setUint32(KvmIrqfd.gsi, irqfd.gsi, true);
-    view.setUint32(KvmIrqfd.flags, irqfd.flags, true);
-    view.setUint32(KvmIrqfd.resamplefd, irqfd.resampleFd, true);
-    this.control("KVM_IRQFD", `${context} interrupt line ${irqfd.gsi}`, bytes);
+  #irqfd(irqfd: Irqfd, context: string): void {
+    this.control("KVM_IRQFD", `${context} interrupt line ${irqfd.gsi}`, encodeIrqfd(irqfd));
   }
 
   /** Makes guest writes signal an eventfd instead of exiting. */
@@ -296,17 +230,9 @@ export class Vm extends KvmDescriptor {
   }
 
   #ioEvent(event: IoEvent, flag: number, context: string): void {
-    const { bytes, view } = block(KvmIoeventfd);
-    const matching = event.datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH;
-    const port = event.port ? KVM_IOEVENTFD_FLAG_PIO : 0;
-    view.setBigUint64(KvmIoeventfd.datamatch, BigInt(event.datamatch ?? 0), true);
-    view.setBigUint64(KvmIoeventfd.addr, BigInt(event.address), true);
-    view.setUint32(KvmIoeventfd.len, event.length, true);
-    view.setInt32(KvmIoeventfd.fd, event.fd, true);
-    // bits: flags of the event.
-    view.setUint32(KvmIoeventfd.flags, flag | matching | port, true);
     const place = event.port ? "port" : "guest address";
     const at = `${place} 0x${event.address.toString(16)}`;
+    const bytes = encodeIoEvent(event, flag);
     this.control("KVM_IOEVENTFD", `${context} an eventfd for writes to ${at}`, bytes);
   }
 
@@ -336,25 +262,16 @@ export class Vm extends KvmDescriptor {
 
   #coalesce(
     name: "KVM_REGISTER_COALESCED_MMIO" | "KVM_UNREGISTER_COALESCED_MMIO",
-    { address, size, port }: CoalescedZone,
+    zone: CoalescedZone,
   ): void {
-    const { bytes, view } = block(KvmCoalescedMmioZone);
-    view.setBigUint64(KvmCoalescedMmioZone.addr, BigInt(address), true);
-    view.setUint32(KvmCoalescedMmioZone.size, size, true);
-    view.setUint32(KvmCoalescedMmioZone.pio, port ? 1 : 0, true);
-    const place = port ? "port" : "guest address";
-    this.control(name, `Cannot coalesce writes to ${place} 0x${address.toString(16)}`, bytes);
+    const place = zone.port ? "port" : "guest address";
+    const at = `${place} 0x${zone.address.toString(16)}`;
+    this.control(name, `Cannot coalesce writes to ${at}`, encodeZone(zone));
   }
 
   /** Replaces the whole table of GSI routes. */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    const size = sizeof(KvmIrqRouting) + routes.length * sizeof(KvmIrqRoutingEntry);
-    const bytes = new Uint8Array(size);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(KvmIrqRouting.nr, routes.length, true);
-    routes.forEach((route, i) => {
-      writeRoute(view, sizeof(KvmIrqRouting) + i * sizeof(KvmIrqRoutingEntry), route);
-    });
+    const bytes = encodeGsiRouting(routes);
     this.control("KVM_SET_GSI_ROUTING", `Cannot set ${routes.length} interrupt routes`, bytes);
   }
 
@@ -370,25 +287,5 @@ export class Vm extends KvmDescriptor {
   createVcpu(id: number): Vcpu {
     const fd = this.control("KVM_CREATE_VCPU", `Cannot create vCPU ${id}`, id);
     return new Vcpu(this.driver, fd, { id });
-  }
-}
-
-/** A zeroed C struct to fill. */
-function block(layout: Shape): { bytes: Uint8Array<ArrayBuffer>; view: DataView } {
-  const bytes = new Uint8Array(sizeof(layout));
-  return { bytes, view: new DataView(bytes.buffer) };
-}
-
-function writeRoute(view: DataView, at: number, route: GsiRoute): void {
-  const u = at + KvmIrqRoutingEntry.u;
-  const type = "irqchip" in route ? KVM_IRQ_ROUTING_IRQCHIP : KVM_IRQ_ROUTING_MSI;
-  view.setUint32(at + KvmIrqRoutingEntry.gsi, route.gsi, true);
-  view.setUint32(at + KvmIrqRoutingEntry.type, type, true);
-  if ("irqchip" in route) {
-    view.setUint32(u + KvmIrqRoutingIrqchip.irqchip, route.irqchip, true);
-    view.setUint32(u + KvmIrqRoutingIrqchip.pin, route.pin, true);
-  } else {
-    view.setBigUint64(u + KvmIrqRoutingMsi.address_lo, route.address, true);
-    view.setUint32(u + KvmIrqRoutingMsi.data, route.data, true);
   }
 }

@@ -3,7 +3,7 @@ import { KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO } from "../../src/abi/kvm.ts";
 import { wireLapic } from "../../src/arch/x86_64/lapic.ts";
 import { SystemError } from "../../src/base/errors.ts";
 import { EventFd } from "../../src/host/fd.ts";
-import type { IoEvent } from "../../src/kvm/vm.ts";
+import type { IoEvent } from "../../src/kvm/vm_block.ts";
 import { BareGuest } from "../support/bare_guest.ts";
 import { libcRequirement } from "../support/libc.ts";
 import { Assembler } from "../support/tiny_guest.ts";
