@@ -7,96 +7,31 @@
 
 import { EOPNOTSUPP, EPOLLIN } from "../abi/linux.ts";
 import {
-  VIRTIO_BLK_F_BLK_SIZE,
   VIRTIO_BLK_F_CONFIG_WCE,
-  VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
-  VIRTIO_BLK_F_RO,
-  VIRTIO_BLK_F_SEG_MAX,
-  VIRTIO_BLK_F_SIZE_MAX,
-  VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_ID_BYTES,
   VIRTIO_BLK_S_IOERR,
   VIRTIO_BLK_S_OK,
   VIRTIO_BLK_S_UNSUPP,
-  VIRTIO_BLK_SECTOR_SIZE,
-  VIRTIO_ID_BLOCK,
   VirtioBlkConfig,
 } from "../abi/virtio_devices.ts";
 import { errnoText, VireoError } from "../base/errors.ts";
-import { sizeof } from "../base/struct.ts";
 import {
   type Disk,
   type DiskCompletion,
   type DiskRequest,
   DiskRequestPool,
-  MAX_SEGMENTS,
 } from "../storage/disk.ts";
 import { fileDisk } from "../storage/file_disk.ts";
-import {
-  BLK_HEADER_SIZE,
-  type BlkLimits,
-  BlkRequest,
-  MAX_DISCARD_SECTORS,
-  MAX_TRANSFER,
-} from "./blk_request.ts";
+import { BLK_HEADER_SIZE, type BlkLimits, BlkRequest, MAX_TRANSFER } from "./blk_request.ts";
+import { BLK_QUEUE_SIZE } from "./blk_spec.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { VirtioContext, VirtioDevice } from "./virtio_device.ts";
-import type { VirtioSpec } from "./virtio_spec.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
 const QUEUE = 0;
-/** A request uses at most as many buffers as the queue has entries, and its data {@linkcode MAX_SEGMENTS} of them. */
-const QUEUE_SIZE = MAX_SEGMENTS;
 /** Requests that run at a time; the others wait in the queue. */
 export const BLK_DEPTH = 128;
-/** Two buffers of each request are its header and status. */
-const SEG_MAX = QUEUE_SIZE - 2;
-/** Most bytes of each buffer, so that no driver that heeds it goes beyond {@linkcode MAX_TRANSFER}. */
-const SIZE_MAX = 65536;
-/** Discards are best aligned to blocks of the host's file systems: sectors of a 4 KiB block. */
-const DISCARD_ALIGNMENT = 8;
-
-/**
- * One queue, flushing, and where the disk may be written also discarding.
- *
- * @param writeback whether the driver finds a cache that it has to flush; it may choose otherwise (virtio 1.3 §5.2.5)
- */
-export function blkSpec(disk: BlkLimits, writeback = true): VirtioSpec {
-  const discard = disk.discard && !disk.readonly;
-  const config = new Uint8Array(sizeof(VirtioBlkConfig));
-  const view = new DataView(config.buffer);
-  const sectors = disk.size / VIRTIO_BLK_SECTOR_SIZE;
-  view.setBigUint64(VirtioBlkConfig.capacity, BigInt(sectors), true);
-  view.setUint32(VirtioBlkConfig.size_max, SIZE_MAX, true);
-  view.setUint32(VirtioBlkConfig.seg_max, SEG_MAX, true);
-  view.setUint32(VirtioBlkConfig.blk_size, VIRTIO_BLK_SECTOR_SIZE, true);
-  view.setUint8(VirtioBlkConfig.wce, writeback ? 1 : 0);
-  view.setUint16(VirtioBlkConfig.num_queues, 1, true);
-  if (discard) {
-    view.setUint32(VirtioBlkConfig.max_discard_sectors, MAX_DISCARD_SECTORS, true);
-    view.setUint32(VirtioBlkConfig.max_discard_seg, 1, true);
-    view.setUint32(VirtioBlkConfig.discard_sector_alignment, DISCARD_ALIGNMENT, true);
-    view.setUint32(VirtioBlkConfig.max_write_zeroes_sectors, MAX_DISCARD_SECTORS, true);
-    view.setUint32(VirtioBlkConfig.max_write_zeroes_seg, 1, true);
-    view.setUint8(VirtioBlkConfig.write_zeroes_may_unmap, 1);
-  }
-  return {
-    deviceId: VIRTIO_ID_BLOCK,
-    features: [
-      VIRTIO_BLK_F_SIZE_MAX,
-      VIRTIO_BLK_F_SEG_MAX,
-      VIRTIO_BLK_F_BLK_SIZE,
-      VIRTIO_BLK_F_FLUSH,
-      VIRTIO_BLK_F_CONFIG_WCE,
-      ...disk.readonly ? [VIRTIO_BLK_F_RO] : [],
-      ...discard ? [VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES] : [],
-    ],
-    queueSizes: [QUEUE_SIZE],
-    config,
-    writableConfig: [VirtioBlkConfig.wce, VirtioBlkConfig.wce + 1],
-  };
-}
 
 /** Makes the disk behind a device; another one for tests. */
 export type DiskFactory = (context: VirtioContext, complete: DiskCompletion) => Disk;
@@ -144,7 +79,7 @@ export class Blk implements VirtioDevice {
     this.#writeback = options["writeback"] !== false;
     this.#unsafe = options["unsafe"] === true;
     new TextEncoder().encodeInto(String(options["serial"] ?? ""), this.#id);
-    this.#chain = new DescriptorChain(context.memory, QUEUE_SIZE);
+    this.#chain = new DescriptorChain(context.memory, BLK_QUEUE_SIZE);
     this.#request = new BlkRequest(context.memory);
     using stack = new DisposableStack();
     this.#pool = stack.use(new DiskRequestPool(BLK_DEPTH));

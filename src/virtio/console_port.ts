@@ -12,8 +12,8 @@ import { LoopStream } from "../host/loop_stream.ts";
 import { PortNews } from "./console_control.ts";
 import { DescriptorChain } from "./descriptor_chain.ts";
 import type { LineSplitter } from "./line_splitter.ts";
+import { salvage } from "./salvage.ts";
 import type { VirtioContext } from "./virtio_device.ts";
-import { BrokenRing } from "./split_ring.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
 /** Most entries of a port's queues. */
@@ -271,20 +271,10 @@ export class ConsolePort {
   #salvage(): void {
     const queue = this.#context.queue(this.#parts.transmit);
     if (queue === undefined || !this.#output.isOpen) return;
-    const parts = [this.#salvaged];
-    let kept = this.#salvaged.length;
-    try {
-      for (queue.beginRound(); queue.pop(this.#chain); this.#written = 0) {
-        const left = Math.max(0, this.#chain.readableLength - this.#written);
-        const bytes = new Uint8Array(Math.min(left, SALVAGE_LIMIT - kept));
-        kept += this.#chain.read(this.#written, bytes);
-        parts.push(bytes);
-      }
-    } catch (error) {
-      // The ring is the reason for the reset: what can be read of it has been.
-      if (!(error instanceof BrokenRing)) throw error;
-    }
-    this.#salvaged = concat(parts);
+    const room = SALVAGE_LIMIT - this.#salvaged.length;
+    const rest = salvage(queue, this.#chain, this.#written, room);
+    this.#salvaged = concat([this.#salvaged, rest]);
+    this.#written = 0;
   }
 
   /** Writes what a reset has left; false where the host takes no more. */

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { UART_IER, UART_IER_RDI, UART_LSR, UART_LSR_DR } from "../../src/abi/devices.ts";
 import { O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
-import { Uart16550, uart16550 } from "../../src/devices/uart16550.ts";
+import { Uart16550 } from "../../src/devices/uart16550.ts";
+import { uart16550 } from "../../src/devices/uart16550_plan.ts";
 import { Uart16550Back } from "../../src/devices/uart16550_back.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { write } from "../../src/host/file.ts";

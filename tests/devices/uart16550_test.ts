@@ -26,7 +26,8 @@ import {
 } from "../../src/abi/devices.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { serialLog } from "../../src/devices/serial_log.ts";
-import { Uart16550, uart16550, type UartOptions } from "../../src/devices/uart16550.ts";
+import { Uart16550 } from "../../src/devices/uart16550.ts";
+import { uart16550, type UartOptions } from "../../src/devices/uart16550_plan.ts";
 import { UartBlock, UartState } from "../../src/devices/uart16550_state.ts";
 import { fuzz } from "../support/random.ts";
 import { place, RecordingContext } from "./chip_fixture.ts";

@@ -7,7 +7,7 @@ import { type MachineConfig, machineConfig } from "../../src/config/machine_conf
 import { openAllGroups } from "../../src/host/libc.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
 import { pvpanic } from "../../src/devices/pvpanic.ts";
-import { uart16550 } from "../../src/devices/uart16550.ts";
+import { uart16550 } from "../../src/devices/uart16550_plan.ts";
 import { Mapping } from "../../src/host/mapping.ts";
 import { hostDriver, type KvmDriver } from "../../src/kvm/driver.ts";
 import { buildMachine, type BuildParts } from "../../src/machine/builder.ts";

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
 import { HOLE_ADDRESS } from "../../src/arch/x86_64/layout.ts";
 import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
-import { uart16550 } from "../../src/devices/uart16550.ts";
+import { uart16550 } from "../../src/devices/uart16550_plan.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { Kvm } from "../../src/kvm/kvm.ts";
 import { DeviceSet } from "../../src/machine/device_set.ts";

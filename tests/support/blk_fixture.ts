@@ -8,7 +8,8 @@ import { O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
 import { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT } from "../../src/abi/virtio_devices.ts";
 import { Fd } from "../../src/host/fd.ts";
 import type { DiskEngine } from "../../src/storage/file_disk.ts";
-import { Blk, blkSpec, type DiskFactory } from "../../src/virtio/blk.ts";
+import { Blk, type DiskFactory } from "../../src/virtio/blk.ts";
+import { blkSpec } from "../../src/virtio/blk_spec.ts";
 import {
   type Buffer,
   type DriverQueue,

@@ -6,7 +6,7 @@
 
 import { DECODE_TABLE_SIZE, DecodeTable } from "../../src/bus/decode_table.ts";
 import type { DeviceDescriptor } from "../../src/bus/device_descriptor.ts";
-import { uart16550 } from "../../src/devices/uart16550.ts";
+import { uart16550 } from "../../src/devices/uart16550_plan.ts";
 import { SharedState } from "../../src/memory/shared_state.ts";
 import { Board } from "../../src/vcpu/board.ts";
 import { CoalescedWrites } from "../../src/vcpu/coalesced_writes.ts";

@@ -21,7 +21,8 @@ import {
   VIRTIO_BLK_T_WRITE_ZEROES,
 } from "../../src/abi/virtio_devices.ts";
 import type { Disk, DiskCompletion, DiskRequest } from "../../src/storage/disk.ts";
-import { BLK_DEPTH, blkSpec } from "../../src/virtio/blk.ts";
+import { BLK_DEPTH } from "../../src/virtio/blk.ts";
+import { blkSpec } from "../../src/virtio/blk_spec.ts";
 import { MAX_TRANSFER } from "../../src/virtio/blk_request.ts";
 import { BlkFixture, type BlkFixtureOptions, header, pattern } from "../support/blk_fixture.ts";
 import { requirement } from "../support/require.ts";
