@@ -3,7 +3,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { defaultCacheFolder } from "../src/boot/cache_folder.ts";
 import { LONG, writeGuests } from "./support/guest_kernel.ts";
-import { compiledProgram, runProgram, SOURCE, WITHOUT_KVM_RIGHTS } from "./support/program.ts";
+import {
+  compiledProgram,
+  type Program,
+  runProgram,
+  SOURCE,
+  WITHOUT_KVM_RIGHTS,
+} from "./support/program.ts";
 import { commandMissing, requirement, skipped } from "./support/require.ts";
 
 const FIXTURES = await Deno.makeTempDir({ prefix: "vireo-hardship-" });
@@ -201,15 +207,56 @@ Deno.test("without a /dev/kvm run ends with 3 and says what to load (row 0.7)", 
   assertMatch(stderr, /^vireo: KVM is not available: .*ENOENT .*modprobe/);
 });
 
-for (const args of ["--help", "--version", "check --schema", "doctor --json", "completion bash"]) {
-  Deno.test(`vireo ${args} on a full disk says so and ends with 2`, NEEDS_EXECUTABLE, async () => {
-    const { status, stderr } = await shell(`"$vireo" ${args} >/dev/full`);
-    assertEquals(status, 2);
-    assertMatch(
-      stderr,
-      /^vireo: Cannot write to stdout: No space left .*see that its disk has room/,
+/** Runs a form of the program with its streams elsewhere, within a bound. */
+async function redirected({ command }: Program, args: string, streams: string) {
+  const bounded = ["timeout", "-s", "KILL", "100", "sh", "-c", `"$@" ${streams}`, "sh"] as const;
+  return await runProgram([...bounded, ...command, ...args.split(" ")], { cwd: FIXTURES });
+}
+
+const CHECK = "check --kernel ./off.img";
+const PRINTING = [
+  ...["--help", "--version", "check --schema", "doctor --json", "completion bash"],
+  CHECK,
+  `${CHECK} --json`,
+];
+/** Calls, and their status where they cannot say anything. */
+const MUTE = [
+  { args: "--help", status: 0 },
+  { args: CHECK, status: 0 },
+  { args: "check --kernel ./nothing", status: 2 },
+  { args: "run --kernel ./nothing", status: 2 },
+  { args: "boot --cpus 0", status: 2 },
+  { args: "boot --cpus 0 --exec true", status: 125 },
+] as const;
+
+for (const program of [SOURCE, EXECUTABLE]) {
+  const needs = program === SOURCE ? requirement("ffi") : NEEDS_EXECUTABLE;
+  for (const args of PRINTING) {
+    Deno.test(
+      `${program.name}: vireo ${args} on a full disk says so and ends with 2`,
+      needs,
+      async () => {
+        const { status, stderr } = await redirected(program, args, ">/dev/full");
+        assertEquals(status, 2);
+        assertMatch(
+          stderr,
+          /^vireo: Cannot write to stdout: No space left .*see that its disk has room/,
+        );
+      },
     );
-  });
+  }
+  for (const { args, status } of MUTE) {
+    Deno.test(
+      `${program.name}: vireo ${args} with closed streams ends with ${status}`,
+      needs,
+      async () => {
+        const mute = await redirected(program, args, "<&- >&- 2>&-");
+        assertEquals(mute, { status, stdout: "", stderr: "" });
+        assertEquals((await redirected(program, args, ">&-")).status, status);
+        assertEquals((await redirected(program, args, "2>&-")).status, status);
+      },
+    );
+  }
 }
 
 Deno.test(

@@ -178,6 +178,11 @@ export function errnoText(errno: number): string {
   return known ? `${known[0]} (${known[1]})` : `errno ${errno}`;
 }
 
+/** What is said where our stdout takes no more, and why. */
+export function stdoutText(why: string): string {
+  return `Cannot write to stdout: ${why}; see that its disk has room and its reader reads on`;
+}
+
 /** The error's own text, or whatever was thrown as text. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stdoutText, VireoError } from "../base/errors.ts";
 import type { BootFiles } from "../boot/boot_files.ts";
 import { PORT } from "../boot/control_protocol.ts";
 import { defaultCommandLine } from "../boot/default_command_line.ts";
@@ -170,12 +171,17 @@ export function taskOf(
   };
 }
 
-/** What an outcome means, given what init has said. Where that is a crash the kernel's log is shown. */
+/**
+ * What an outcome means, given what init has said. Where that is a crash the kernel's log is shown.
+ *
+ * @throws VireoError `environment` where our stdout did not take all of the command's, whatever its status
+ */
 function endOf(
   outcome: Outcome,
   report: GuestReport,
   { machine, options }: { readonly machine: Machine; readonly options: BootOptions },
 ): BootEnd {
+  if (report.lost !== undefined) throw new VireoError("environment", stdoutText(report.lost));
   if (report.status !== undefined) return { kind: "command", status: report.status };
   const end = endByReport(outcome, report);
   if (end.kind === "crashed" && !options.verbose) say(shownLog(machine));

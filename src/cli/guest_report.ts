@@ -25,6 +25,7 @@ export class GuestReport {
   readonly #complaints = new RateLimit(3, 0.2);
   #ready: boolean;
   #status: number | undefined;
+  #lost: string | undefined;
 
   /**
    * @param tellsReady whether the guest's init is ours, and says when it is through
@@ -45,8 +46,14 @@ export class GuestReport {
     return this.#status;
   }
 
-  /** A device speaks: the terminal's Ctrl-A x, or a line of init. */
+  /** Why our stdout did not take all of the command's, if that is no choice of its reader. */
+  get lost(): string | undefined {
+    return this.#lost;
+  }
+
+  /** A device speaks: the terminal's Ctrl-A x, a line of init, or a port whose output fails. */
   hear(message: DeviceMessage): void {
+    if (message["port"] === PORT.stdout && "lost" in message) this.#lost = String(message["lost"]);
     if (message["key"] === "quit") this.#owner.stop({ kind: "quit" });
     if (message["port"] !== PORT.control) return;
     const said = parseControlLine(String(message["line"]));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorText, VireoError } from "../base/errors.ts";
+import { errorText, stdoutText, VireoError } from "../base/errors.ts";
 import { SharedStream } from "../host/tty.ts";
 
 /** Says a line, or several, on stderr. A stderr that nobody reads loses them. */
@@ -24,13 +24,7 @@ export function print(text: string): number {
   try {
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   } catch (error) {
-    throw new VireoError(
-      "environment",
-      `Cannot write to stdout: ${
-        errorText(error)
-      }; see that its disk has room and its reader reads on`,
-      { cause: error },
-    );
+    throw new VireoError("environment", stdoutText(errorText(error)), { cause: error });
   }
   return 0;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText, stdoutText, VireoError } from "../base/errors.ts";
 import { END_SIGNALS, onSignal } from "../host/signals.ts";
 import type { TerminalSize } from "../host/tty.ts";
 import type { RunOptions, Sink } from "./host_run.ts";
@@ -34,6 +35,8 @@ const PATIENCE = 1000;
  * Runs a command on our own streams and gives its exit status. Where stdin and stdout are a terminal the command gets one
  * too, and ours is raw as long as it runs. SIGINT, SIGTERM and SIGHUP go to the command. A read of stdin may still be under
  * way when it ends: the caller leaves by `Deno.exit`.
+ *
+ * @throws VireoError `environment`, after the command's end, where our stdout did not take all of its output
  */
 export async function runAttached(
   starter: CommandStarter,
@@ -41,12 +44,13 @@ export async function runAttached(
   options: AttachOptions,
 ): Promise<number> {
   const onTerminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  const stdout = new Output(Deno.stdout);
   const running = starter.start(command, {
     ...options,
     env: { TERM: Deno.env.get("TERM") ?? "dumb", ...options.env },
     stdin: Deno.stdin.readable,
-    stdout: sinkOf(Deno.stdout),
-    stderr: sinkOf(Deno.stderr),
+    stdout: stdout.take,
+    stderr: new Output(Deno.stderr).take,
     ...onTerminal ? { tty: Deno.consoleSize() } : {},
   });
   // Where nobody reads the output, nobody waits for this any more.
@@ -61,10 +65,12 @@ export async function runAttached(
     }));
   }
   if (onTerminal) followTerminal(handlers, (size) => running.resize(size));
-  return await Promise.race([
+  const status = await Promise.race([
     running.ended.then(({ code }) => code),
     statusWithoutReaders(running, interrupted.signal, options.deadline),
   ]);
+  if (stdout.failure === undefined) return status;
+  throw new VireoError("environment", stdoutText(errorText(stdout.failure)));
 }
 
 /** The status of a command that was told to end, whether or not somebody takes its output; or of the signal that came later. */
@@ -96,9 +102,26 @@ function restoreTerminal(): void {
   }
 }
 
-function sinkOf(file: { write(bytes: Uint8Array): Promise<number> }): Sink {
-  return async (chunk) => {
-    let at = 0;
-    while (at < chunk.length) at += await file.write(chunk.subarray(at));
+/** A stream of ours that a command's output goes to. */
+class Output {
+  readonly #file: { write(bytes: Uint8Array): Promise<number> };
+  #failure: unknown;
+
+  constructor(file: { write(bytes: Uint8Array): Promise<number> }) {
+    this.#file = file;
+  }
+
+  /** Why it took no more, unless its reader has seen enough, which is no fault of anybody. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  readonly take: Sink = async (chunk) => {
+    try {
+      for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) this.#failure ??= error;
+      throw error;
+    }
   };
 }

@@ -256,7 +256,9 @@ export class ConsolePort {
     this.#parts.onNews();
     // A reader that has seen enough is no fault of anybody.
     if (result === -EPIPE) return;
-    this.#warn(`Cannot write output any more, the port is removed: ${errnoText(-result)}`);
+    const lost = errnoText(-result);
+    this.#warn(`Cannot write output any more, the port is removed: ${lost}`);
+    this.#context.post({ port: this.#parts.name, lost });
   }
 
   /** All data before the end is shown to the driver before it hears of the end. */

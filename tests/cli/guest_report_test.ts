@@ -32,6 +32,14 @@ Deno.test(
   },
 );
 
+Deno.test("GuestReport hears that the command's stdout was lost, and of no other port's", () => {
+  const { report } = heard();
+  report.hear({ port: PORT.stderr, lost: "EIO" });
+  assertEquals(report.lost, undefined);
+  report.hear({ port: PORT.stdout, lost: "ENOSPC" });
+  assertEquals(report.lost, "ENOSPC");
+});
+
 Deno.test("GuestReport takes a guest whose init is not ours for ready", () => {
   assertEquals(heard(false).report.ready, true);
 });

@@ -108,6 +108,22 @@ Deno.test("boot --exec ends when nobody reads its output any more", NEEDS, async
   assertEquals(code, 1);
 });
 
+Deno.test(
+  "boot --exec whose stdout is on a full disk says so and ends with 125",
+  NEEDS,
+  async () => {
+    const command = ["sh", "-c", '"$@" > /dev/full', "sh", ...BOOT, "--exec", "echo hi"] as const;
+    await using running = new RunningBoot([], { command, stdin: "null" });
+    const { code, stderr } = await running.end();
+    const said = textOf(stderr);
+    assertEquals(code, 125, said);
+    assertMatch(
+      said,
+      /^vireo: Cannot write to stdout: .*no space left.*; see that its disk has room/im,
+    );
+  },
+);
+
 Deno.test("boot --exec gives a late reader all of the output", NEEDS, async () => {
   // More than the pipe holds and few enough for the guest's queue, so that the guest does not wait for the reader, who is later
   // than the 10 s that a machine's close waits by itself.

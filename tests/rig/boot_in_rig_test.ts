@@ -46,6 +46,35 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "boot --exec in the rig whose stdout is on a full disk says so and ends with 125",
+  NEEDS,
+  async () => {
+    const command = ["sh", "-c", '"$@" > /dev/full', "sh", ...IN_RIG, "--exec", "echo hi"] as const;
+    await using running = new RunningBoot([], { command, stdin: "null" });
+    const { code, stderr } = await running.end();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals(code, 125, said);
+    assertMatch(
+      said,
+      /^vireo: Cannot write to stdout: .*no space left.*; see that its disk has room/im,
+    );
+  },
+);
+
+Deno.test(
+  "boot --exec in the rig with a closed stdout gives the command's status",
+  NEEDS,
+  async () => {
+    const command = ["sh", "-c", '"$@" >&-', "sh", ...IN_RIG, "--exec", "echo hi; exit 3"] as const;
+    await using running = new RunningBoot([], { command, stdin: "null" });
+    const { code, stderr } = await running.end();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals(code, 3, said);
+    assertMatch(said, /^vireo: booting in the rig, .*\n$/);
+  },
+);
+
 Deno.test("boot in the rig ends at a signal while its output is stuck", NEEDS, async () => {
   await using running = await stuckBoot();
   running.kill("SIGTERM");

@@ -271,6 +271,9 @@ Deno.test("ConsolePorts says why a port is removed whose output fails", NEEDS, (
   assertEquals(fixture.bench.warnings, [
     "Port out: Cannot write output any more, the port is removed: ENOSPC (no space left on device)",
   ]);
+  assertEquals(fixture.bench.posted, [
+    { port: "out", lost: "ENOSPC (no space left on device)" },
+  ]);
 });
 
 Deno.test("ConsolePorts posts the lines of a control port, cut at 4096 bytes", NEEDS, () => {
