@@ -39,6 +39,23 @@ export async function boot(
   return await running.end();
 }
 
+/**
+ * Runs `boot` to its end with its streams elsewhere.
+ *
+ * @param streams redirections of a shell: `>/dev/full`
+ * @param command what starts it
+ */
+export async function redirectedBoot(
+  streams: string,
+  args: readonly string[],
+  command: readonly [string, ...string[]] = BOOT,
+): Promise<{ readonly code: number; readonly said: string }> {
+  const inShell = ["sh", "-c", `"$@" ${streams}`, "sh", ...command] as const;
+  await using running = new RunningBoot(args, { command: inShell, stdin: "null" });
+  const { code, stderr } = await running.end();
+  return { code, said: new TextDecoder().decode(stderr) };
+}
+
 /** A `boot` that is running. */
 export class RunningBoot implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { linuxRequirement, textOf } from "../support/linux_guest.ts";
-import { BOOT, boot, RunningBoot } from "./boot_command.ts";
+import { BOOT, boot, redirectedBoot, RunningBoot } from "./boot_command.ts";
 
 const NEEDS = linuxRequirement();
 const MEGABYTES = 3_000_000;
@@ -112,10 +112,7 @@ Deno.test(
   "boot --exec whose stdout is on a full disk says so and ends with 125",
   NEEDS,
   async () => {
-    const command = ["sh", "-c", '"$@" > /dev/full', "sh", ...BOOT, "--exec", "echo hi"] as const;
-    await using running = new RunningBoot([], { command, stdin: "null" });
-    const { code, stderr } = await running.end();
-    const said = textOf(stderr);
+    const { code, said } = await redirectedBoot(">/dev/full", ["--exec", "echo hi"]);
     assertEquals(code, 125, said);
     assertMatch(
       said,

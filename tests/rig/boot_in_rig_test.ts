@@ -1,7 +1,7 @@
 /** `boot` in the rig, seen from outside of it: what holds however little its output is read. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { BOOT, RunningBoot } from "../linux/boot_command.ts";
+import { BOOT, redirectedBoot, RunningBoot } from "../linux/boot_command.ts";
 import { runProgram, WITHOUT_KVM_RIGHTS } from "../support/program.ts";
 import { requirement } from "../support/require.ts";
 
@@ -50,10 +50,7 @@ Deno.test(
   "boot --exec in the rig whose stdout is on a full disk says so and ends with 125",
   NEEDS,
   async () => {
-    const command = ["sh", "-c", '"$@" > /dev/full', "sh", ...IN_RIG, "--exec", "echo hi"] as const;
-    await using running = new RunningBoot([], { command, stdin: "null" });
-    const { code, stderr } = await running.end();
-    const said = new TextDecoder().decode(stderr);
+    const { code, said } = await redirectedBoot(">/dev/full", ["--exec", "echo hi"], IN_RIG);
     assertEquals(code, 125, said);
     assertMatch(
       said,
@@ -66,10 +63,7 @@ Deno.test(
   "boot --exec in the rig with a closed stdout gives the command's status",
   NEEDS,
   async () => {
-    const command = ["sh", "-c", '"$@" >&-', "sh", ...IN_RIG, "--exec", "echo hi; exit 3"] as const;
-    await using running = new RunningBoot([], { command, stdin: "null" });
-    const { code, stderr } = await running.end();
-    const said = new TextDecoder().decode(stderr);
+    const { code, said } = await redirectedBoot(">&-", ["--exec", "echo hi; exit 3"], IN_RIG);
     assertEquals(code, 3, said);
     assertMatch(said, /^vireo: booting in the rig, .*\n$/);
   },
