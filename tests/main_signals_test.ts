@@ -2,6 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { writeGuests } from "./support/guest_kernel.ts";
+import { pause } from "./support/pause.ts";
 import { SOURCE } from "./support/program.ts";
 import { requirement } from "./support/require.ts";
 
@@ -70,7 +71,7 @@ Deno.test(
     for (const letter of ["b", "c"]) {
       run.process.kill("SIGSTOP");
       const answer = run.ask(letter);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await pause(300);
       run.process.kill("SIGCONT");
       assertEquals(await answer, letter);
     }

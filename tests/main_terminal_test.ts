@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { END_SIGNALS, type EndSignal } from "../src/host/signals.ts";
 import { writeGuests } from "./support/guest_kernel.ts";
+import { pause } from "./support/pause.ts";
 import { compiledProgram, SOURCE } from "./support/program.ts";
 import { Random } from "./support/random.ts";
 import { requirement } from "./support/require.ts";
@@ -56,7 +57,7 @@ Deno.test(
       const [signal, number] = signals[random.below(signals.length)] ?? ["SIGTERM", 15];
       await shell.enter(`clear; sh case.sh ${line}`);
       const pid = Number(await fileAt(`${FIXTURES}/pid`));
-      await new Promise((resolve) => setTimeout(resolve, random.below(400)));
+      await pause(random.below(400));
       tryKill(pid, signal);
       const status = Number(await fileAt(`${FIXTURES}/status`));
       const after = await fileAt(`${FIXTURES}/after`);

@@ -7,6 +7,7 @@
  */
 
 import { bundleProgram } from "../../src/compile.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, printFigures } from "./figures.ts";
 
@@ -105,7 +106,7 @@ function haltingFirmware(): Uint8Array {
 }
 
 function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE));
+  return pause(SETTLE);
 }
 
 /** Sums up /proc/PID/smaps but for RAM, which is told by the line that a mapping begins with. */

@@ -8,6 +8,7 @@
 
 import { bundleProgram } from "../../src/compile.ts";
 import { compileC } from "../support/c_program.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
 
@@ -110,7 +111,7 @@ async function launch(
   command: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Run> {
-  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  await pause(PAUSE);
   const { success, stdout, stderr } = await new Deno.Command(launcher, { args: [...command], env })
     .output();
   const lines = new TextDecoder().decode(stdout).trim().split("\n");

@@ -1,14 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { LateTrim } from "../../src/cli/late_trim.ts";
+import { pause } from "../support/pause.ts";
 
 /** Trims counted while a guest ran for so many ms. */
 async function trimsIn(ms: number, delay: number): Promise<number> {
   let count = 0;
   {
     using _trim = new LateTrim({ delay, trim: () => count++ });
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(ms);
   }
-  await new Promise((resolve) => setTimeout(resolve, 2 * delay));
+  await pause(2 * delay);
   return count;
 }
 

@@ -8,6 +8,7 @@ import { buildMachine } from "../../src/machine/builder.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { threadNames, threadsLeft } from "../linux/host_threads.ts";
 import { descriptors, descriptorsPerWorker } from "../support/descriptors.ts";
+import { pause } from "../support/pause.ts";
 import { Random } from "../support/random.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
@@ -35,7 +36,7 @@ Deno.test(
     const runAndClose = async () => {
       const machine = await tinyMachine(new Assembler().label("again").out(SERIAL).jump("again"));
       const run = assertRejects(() => machine.run(), VireoError);
-      await new Promise((resolve) => setTimeout(resolve, random.below(40)));
+      await pause(random.below(40));
       await machine.close();
       assertEquals((await run).kind, "closed");
     };
@@ -58,7 +59,7 @@ Deno.test(
     const machine = await tinyMachine(new Assembler().label("again").out(SERIAL).jump("again"));
     const run = assertRejects(() => machine.run(), VireoError);
     while (!threadNames().includes("io_0") || machine.serialLog().length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
     const memory = machine.memory;
     const serial = machine.devices.find(({ id }) => id === "serial0");
@@ -66,7 +67,7 @@ Deno.test(
     const at = (serial?.state ?? 0) + UartState.lock;
     machine.sharedState.lock(at).acquire();
     while (machine.sharedState.words[at / 4] !== CONTENDED) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
     const error = await assertRejects(() => machine.close(), VireoError);
     assertMatch(error.message, /Cannot stop vCPU 0: its worker did not answer within 10000 ms/);

@@ -16,6 +16,7 @@ import { VcpuState } from "../../src/vcpu/control.ts";
 import { vcpuThreads, vcpuThreadsLeft } from "../linux/host_threads.ts";
 import { virtioMmioPlan } from "../../src/virtio/mmio_plan.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 
@@ -41,10 +42,6 @@ function runUntilClose(machine: Machine): Promise<string> {
 async function counts(machine: Machine): Promise<void> {
   const before = machine.memory.readU32(COUNTER);
   while (machine.memory.readU32(COUNTER) === before) await pause(5);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 Deno.test(

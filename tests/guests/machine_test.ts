@@ -10,6 +10,7 @@ import { x86Platform } from "../../src/machine/platform.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
 import { vcpuThreads, vcpuThreadsLeft } from "../linux/host_threads.ts";
 import { overload } from "../support/overload.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 import { tinyMachine } from "../support/tiny_machine.ts";
@@ -60,7 +61,7 @@ Deno.test(
   async () => {
     await using machine = await tinyMachine(tinyLoader(print("last words").spin()));
     const run = abortAfter(machine, 10_000);
-    while (machine.serialLog().length < 10) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (machine.serialLog().length < 10) await pause(5);
     assertEquals(new TextDecoder().decode(machine.serialLog()), "last words");
     await machine.close();
     await run;
@@ -79,7 +80,7 @@ Deno.test(
     assert(took < 100 + 500 * overload(), `stopping took ${took} ms`);
     assertEquals(await vcpuThreadsLeft(), []);
     const before = cpuTicks();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300);
     assert(cpuTicks() - before < 15, "something still runs");
   },
 );
@@ -111,7 +112,7 @@ async function stopSpinningVcpus(): Promise<number> {
   const controller = new AbortController();
   const run = machine.run({ signal: controller.signal, onAbort: "throw" }).catch((error) => error);
   while (machine.vcpuStates.some((state) => state !== VcpuState.running)) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
   const threads = new Set(vcpuThreads());
   for (let i = 0; i < 8; i++) assert(threads.has(`vcpu_${i}`), [...threads].join());
@@ -182,10 +183,10 @@ Deno.test(
     let early = 0;
     while (machine.vcpuStates.some((state) => state === VcpuState.starting)) {
       early += entered().length;
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await pause(0);
     }
     assertEquals(early, 0);
-    while (entered().length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (entered().length < 4) await pause(5);
     controller.abort();
     await run;
   },
@@ -202,7 +203,7 @@ Deno.test(
     await using machine = await tinyMachine(tinyLoader(guest));
     const run = machine.run();
     await machine.addDevice(pvpanic({ id: "late", port: EMPTY_PORT }));
-    while (machine.serialLog().length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (machine.serialLog().length < 1) await pause(5);
     await machine.removeDevice("late");
     const outcome = await run;
     assertEquals(outcome.detail, 9);
@@ -234,13 +235,13 @@ Deno.test(
       error
     );
     const counter = () => machine.memory.readU32(SCRATCH);
-    while (counter() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (counter() === 0) await pause(5);
     await machine.pause();
     const paused = counter();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     assertEquals(counter(), paused);
     await machine.resume();
-    while (counter() === paused) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (counter() === paused) await pause(5);
     controller.abort();
     await run;
   },

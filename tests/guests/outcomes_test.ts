@@ -12,6 +12,7 @@ import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, CODE_ADDRESS, tinyLoader } from "../support/tiny_guest.ts";
 
@@ -44,10 +45,6 @@ function counting(): Assembler {
 async function counts(machine: Machine): Promise<void> {
   const before = machine.memory.readU32(COUNTER);
   while (machine.memory.readU32(COUNTER) === before) await pause(5);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 Deno.test("Machine.run() is interrupted by its signal (row 1.8)", requirement("kvm"), async () => {

@@ -7,6 +7,7 @@ import { buildMachine } from "../../src/machine/builder.ts";
 import { openResources } from "../../src/machine/resources.ts";
 import { threadsLeft } from "../linux/host_threads.ts";
 import { descriptors, descriptorsPerWorker } from "../support/descriptors.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 
@@ -41,7 +42,7 @@ async function reachable(objects: readonly WeakRef<object>[]): Promise<number> {
     const { length } = objects.filter((object) => object.deref() !== undefined);
     if (length < objects.length / 4 || performance.now() > deadline) return length;
     Array.from({ length: 2 ** 20 }, (_, index) => ({ index }));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
 }
 

@@ -16,6 +16,7 @@ import { VcpuState } from "../../src/vcpu/control.ts";
 import { PHASE, VirtioState } from "../../src/virtio/virtio_state.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { Driver, type DriverQueue, GuestArena } from "../support/driver.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { replaceWorker } from "../support/replaced_worker.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
@@ -135,7 +136,7 @@ Deno.test(
     const device = machine.devices.find(({ kind }) => kind === "virtio-mmio");
     const state = VirtioState.attach(machine.sharedState, device?.state ?? 0);
     const run = assertRejects(() => machine.run(), VireoError, "Failed on purpose in a reset");
-    while (state.phase !== PHASE.ACTIVE) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (state.phase !== PHASE.ACTIVE) await pause(5);
     machine.memory.writeU32(go, 1);
     assertMatch((await run).message, /^An I\/O worker failed: /);
     assertEquals(machine.vcpuStates, [VcpuState.stopped]);
@@ -176,7 +177,7 @@ Deno.test(
     assertEquals(outcome.reason, "crashed", outcome.text);
     // The device is through with its work, whatever became of its driver.
     const index = () => machine.memory.readU16(queue().usedAddress + 2);
-    while (index() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (index() === 0) await pause(5);
     assertEquals(index(), 1);
     // The used ring's one element is all that was written: the tables go on behind it.
     const entry = (index: number) => machine.memory.readU32(queue().usedAddress + index * 4);

@@ -3,6 +3,7 @@ import { kickThread } from "../../src/host/thread.ts";
 import { BareGuest } from "../support/bare_guest.ts";
 import { libcRequirement } from "../support/libc.ts";
 import { overload } from "../support/overload.ts";
+import { pause } from "../support/pause.ts";
 import { Random } from "../support/random.ts";
 import { Assembler } from "../support/tiny_guest.ts";
 
@@ -57,7 +58,7 @@ class KickedGuest implements AsyncDisposable {
     this.kick(STOP);
     this.#worker.terminate();
     // The thread is out of KVM_RUN; it ends by itself before its vCPU goes.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
     this.guest[Symbol.dispose]();
   }
 }
@@ -73,7 +74,7 @@ function spend(iterations: number): number {
 async function comes(condition: () => boolean): Promise<boolean> {
   const deadline = performance.now() + 60_000;
   while (!condition() && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
   return condition();
 }
@@ -124,7 +125,7 @@ Deno.test(
     assertEquals(Atomics.load(kicked.words, 3), 0);
     assertEquals(kicked.kick(1), true);
     // One that is still on its way would end the process.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     Deno.removeSignalListener("SIGUSR1", listener);
   },
 );

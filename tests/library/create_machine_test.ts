@@ -15,6 +15,7 @@ import type { LoaderFunction } from "../../src/library/loader_function.ts";
 import type { MachineInfo } from "../../src/machine/loader.ts";
 import { FakeKvm } from "../support/fake_kvm.ts";
 import { guestKernel, POWER_OFF, says, SLEEP_CONTROL } from "../support/guest_kernel.ts";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Assembler, CODE_ADDRESS, tinyLoader } from "../support/tiny_guest.ts";
 
@@ -32,10 +33,6 @@ const PRINT_A: LoaderFunction = ({ memory, vcpus }) => {
 
 function textOf(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 Deno.test(

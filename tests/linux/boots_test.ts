@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { openDescriptors, statusKib } from "../support/libc.ts";
 import { askGuest, linuxRequirement } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 import { progress } from "../support/progress.ts";
 
 const BOOTS = 20;
@@ -38,7 +39,7 @@ async function settled(): Promise<{ descriptors: number; threads: number; reside
   let threads = threadCount();
   let steady = 0;
   while (steady < 3 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     const now = threadCount();
     steady = now === threads ? steady + 1 : 0;
     threads = now;

@@ -1,5 +1,7 @@
 /** This process' threads. */
 
+import { pause } from "../support/pause.ts";
+
 /** Names of the threads that run vCPUs, sorted. */
 export function vcpuThreads(): string[] {
   return threadNames().filter((name) => name.startsWith("vcpu_")).sort();
@@ -15,7 +17,7 @@ export async function threadsLeft(prefix: string): Promise<string[]> {
   const deadline = performance.now() + 10_000;
   const left = () => threadNames().filter((name) => name.startsWith(prefix));
   while (left().length > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
   return left();
 }

@@ -12,6 +12,7 @@ import {
   runGuest,
   textOf,
 } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 
 const NEEDS = linuxRequirement();
 
@@ -20,7 +21,7 @@ async function sees(machine: Machine, pattern: RegExp): Promise<RegExpExecArray>
   for (;;) {
     const found = pattern.exec(textOf(machine.serialLog()));
     if (found !== null) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 }
 

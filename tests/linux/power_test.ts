@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { linuxRequirement, runGuest, textOf } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 import { RunningBoot } from "./boot_command.ts";
 
 const NEEDS = linuxRequirement();
@@ -82,7 +83,7 @@ async function holdingsOnce(pid: number, wanted: number) {
   for (;;) {
     const found = await holdings(pid);
     if (found.descriptors <= wanted || performance.now() > deadline) return found;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
   }
 }
 

@@ -5,6 +5,7 @@ import { EAGAIN, O_NOCTTY, O_NONBLOCK, O_RDWR } from "../../src/abi/linux.ts";
 import { Fd } from "../../src/host/fd.ts";
 import { read, write } from "../../src/host/file.ts";
 import { linuxRequirement } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 import { lines, RunMachine, until } from "./run_machine.ts";
 
 const NEEDS = linuxRequirement();
@@ -160,7 +161,7 @@ async function readLater(fd: Fd, bytes: Uint8Array<ArrayBuffer>): Promise<number
   for (const start = Date.now(); Date.now() < start + 100_000;) {
     const count = read(fd.number, bytes);
     if (count !== -EAGAIN) return count > 0 ? count : null;
-    await new Promise((done) => setTimeout(done, 20));
+    await pause(20);
   }
   return null;
 }
@@ -172,7 +173,7 @@ async function connect(path: string): Promise<Deno.UnixConn> {
       return await Deno.connect({ transport: "unix", path });
     } catch (error) {
       if (Date.now() > start + 100_000) throw error;
-      await new Promise((done) => setTimeout(done, 50));
+      await pause(50);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { type CpioEntry, writeCpio } from "../../src/boot/cpio.ts";
 import { bootFiles } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 import { type BootResult, RunningBoot } from "./boot_command.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
@@ -123,7 +124,7 @@ export function sections(text: string): Readonly<Record<string, string>> {
 
 /** Waits until something is so. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (const start = Date.now(); !isSo(); await new Promise((done) => setTimeout(done, 50))) {
+  for (const start = Date.now(); !isSo(); await pause(50)) {
     if (Date.now() > start + PATIENCE) throw new Error(`Not within ${PATIENCE} ms: ${what}`);
   }
 }

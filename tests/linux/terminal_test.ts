@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { linuxRequirement } from "../support/linux_guest.ts";
+import { pause } from "../support/pause.ts";
 import { BOOT, RunningBoot } from "./boot_command.ts";
 
 const NEEDS = linuxRequirement("script");
@@ -249,7 +250,7 @@ async function endsWithin(pid: string, milliseconds: number): Promise<boolean> {
   const deadline = performance.now() + milliseconds;
   while (performance.now() < deadline) {
     if (!await Deno.lstat(`/proc/${pid}`).then(() => true, () => false)) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   return false;
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CoalescedWatch } from "../../src/machine/coalesced_watch.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
+import { pause } from "../support/pause.ts";
 
 /** A vCPU in a state, with its ring; it notes its kicks. */
 function vcpu(state: VcpuState, ring: { readonly pending: boolean } | undefined, kicks: string[]) {
@@ -14,7 +15,7 @@ function vcpu(state: VcpuState, ring: { readonly pending: boolean } | undefined,
 /** Watches for three times the time that a write may wait. */
 async function watched(vcpus: ReturnType<typeof vcpu>[]): Promise<void> {
   using _watch = new CoalescedWatch(vcpus);
-  await new Promise((resolve) => setTimeout(resolve, 350));
+  await pause(350);
 }
 
 Deno.test("CoalescedWatch kicks a vCPU that runs while writes wait", async () => {

@@ -1,6 +1,7 @@
 /** The rig as a program, and what it leaves behind when it is ended while it starts. */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 
 const SOURCE = new URL("../../src/", import.meta.url).pathname;
@@ -38,7 +39,7 @@ class Program implements AsyncDisposable {
       const [folder] = this.files.filter((name) => name.startsWith("vireo-rig-"));
       const pid = folder && processWith(`${this.temporary}/${folder}/agent.sock`);
       if (pid) return pid;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     throw new Error(`No QEMU: ${(await this.end()).stderr}`);
   }

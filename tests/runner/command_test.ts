@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { Heartbeat, LineSplitter, linesTo, runCommand } from "./command.ts";
 
@@ -64,11 +65,11 @@ Deno.test("Heartbeat speaks after a quiet time, and not while there is output", 
   {
     using heartbeat = new Heartbeat(() => "Linux", (line) => lines.push(line), 200);
     for (let i = 0; i < 8; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
       heartbeat.beat();
     }
     assertEquals(lines, []);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await pause(600);
   }
   assertMatch(lines[0] ?? "", /^… Linux: still running after \d/);
 });

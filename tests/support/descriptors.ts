@@ -4,6 +4,8 @@
  * @module
  */
 
+import { pause } from "./pause.ts";
+
 /** How long those of ended threads may take to go, in ms. */
 const PATIENCE = 30_000;
 
@@ -13,7 +15,7 @@ export async function descriptors(wanted: number): Promise<number> {
   for (;;) {
     const { length } = await Array.fromAsync(Deno.readDir("/proc/self/fd"));
     if (length <= wanted || performance.now() > deadline) return length;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 }
 
@@ -33,7 +35,7 @@ export async function descriptorsPerWorker(): Promise<number> {
 async function endWorker(): Promise<void> {
   const worker = new Worker(new URL("./idle_worker.ts", import.meta.url), { type: "module" });
   worker.postMessage(undefined);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   worker.terminate();
 }
 
@@ -43,6 +45,6 @@ async function settled(): Promise<number> {
     const now = await descriptors(Infinity);
     if (now === last) return now;
     last = now;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { pause } from "./pause.ts";
+
 const PATIENCE = 60_000;
 
 /** A pane of 100 × 30 with `sh`. */
@@ -105,7 +107,7 @@ export async function eventually<T>(
   while (performance.now() < end) {
     const answer = await ask();
     if (answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
   throw new Error(await otherwise());
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { pause } from "./pause.ts";
+
 /** A client that collects what it is sent. */
 export class UnixClient implements Disposable {
   readonly #connection: Deno.UnixConn;
@@ -61,6 +63,6 @@ export async function turnUntil(isSo: () => boolean, turn: () => void): Promise<
   for (const start = Date.now(); !isSo();) {
     if (Date.now() > start + 10_000) throw new Error("It has not come to that within 10 s");
     turn();
-    await new Promise((done) => setTimeout(done, 1));
+    await pause(1);
   }
 }

@@ -23,6 +23,7 @@ import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { descriptorOf } from "../support/descriptor.ts";
 import { Driver, GuestArena } from "../support/driver.ts";
 import { Fifo, PIPE_SIZE } from "../support/fifo.ts";
+import { pause } from "../support/pause.ts";
 import { Random } from "../support/random.ts";
 import { requirement } from "../support/require.ts";
 
@@ -100,7 +101,7 @@ class WorkerRig implements AsyncDisposable {
   async heard(): Promise<void> {
     const deadline = performance.now() + TIMEOUT;
     while (this.messages.length === 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
   }
 
@@ -149,7 +150,7 @@ async function usedOf(driver: Driver, count: number): Promise<number[]> {
   const lengths: number[] = [];
   for (let i = 0; i < 500 && lengths.length < count; i++) {
     lengths.push(...driver.queues[0]?.used().map(({ length }) => length) ?? []);
-    if (lengths.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (lengths.length < count) await pause(5);
   }
   return lengths;
 }
@@ -159,7 +160,7 @@ async function interruptsOf(descriptor: DeviceDescriptor): Promise<number> {
   let count = 0;
   for (let i = 0; i < 500 && count === 0; i++) {
     count = EventFd.borrow(descriptor.irqFd).read();
-    if (count === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (count === 0) await pause(5);
   }
   return count;
 }
@@ -231,7 +232,7 @@ Deno.test(
     await rig.request(IoWanted.pause, IoState.paused);
     driver.queues[0]?.add([{ writable: 32 }]);
     notify(device);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     assertEquals(driver.queues[0]?.usedIdx, 1);
     await rig.request(IoWanted.run, IoState.running);
     assertEquals(await usedOf(driver, 1), [32]);
@@ -323,7 +324,7 @@ Deno.test(
       driver.status = 0;
       assertEquals(driver.status, 0);
       words.fill(0x5a5a5a5a);
-      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (i % 10 === 0) await pause(1);
       assertEquals(words.findIndex((word) => word !== 0x5a5a5a5a), -1, "no write comes after it");
       words.fill(0);
     }
