@@ -17,13 +17,13 @@ import { linuxLoader } from "../machine/linux.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { openResources, type Resources } from "../machine/resources.ts";
-import { join } from "../std/path.ts";
 import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
 import { endByReport, type GuestEnd } from "./guest_end.ts";
 import { GuestReport } from "./guest_report.ts";
 import { kernelLog, withState } from "./machine_report.ts";
 import { say } from "./say.ts";
+import { ScratchDisk } from "./scratch_disk.ts";
 import type { Stop, StopRequest } from "./stop_request.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -85,28 +85,15 @@ const DATA: readonly PortConfig[] = [
   { name: PORT.stderr, input: -1, output: STDERR, control: false },
 ];
 
-const SCRATCH_SIZE = 2 ** 30;
-
 /** Disks stay open over restarts. The scratch disk has no name any more as soon as it is open. */
 function openDisks(
   config: Partial<MachineConfig>,
 ): Resources & { readonly config: Partial<MachineConfig> } {
   const disks = config.disks ?? [];
-  const folder = disks.length > 0 ? undefined : Deno.makeTempDirSync({ prefix: "vireo-" });
-  try {
-    const all = folder === undefined ? disks : [{ path: scratchDisk(folder), serial: "scratch" }];
-    const resources = openResources({ disks: all }, () => "--disk");
-    return { ...resources, config: { ...config, disks: all } };
-  } finally {
-    if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
-  }
-}
-
-function scratchDisk(folder: string): string {
-  const path = join(folder, "scratch.img");
-  using file = Deno.createSync(path);
-  file.truncateSync(SCRATCH_SIZE);
-  return path;
+  using scratch = disks.length > 0 ? undefined : new ScratchDisk();
+  const all = scratch === undefined ? disks : [{ path: scratch.path, serial: "scratch" }];
+  const resources = openResources({ disks: all }, () => "--disk");
+  return { ...resources, config: { ...config, disks: all } };
 }
 
 /** One guest from power-on to its end. */
