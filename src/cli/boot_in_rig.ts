@@ -6,6 +6,10 @@
 
 import { errorText, VireoError } from "../base/errors.ts";
 import type { BootFiles } from "../boot/boot_files.ts";
+import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
+import { KernelError } from "../boot/kernel_error.ts";
+import { parseKernel } from "../boot/kernel_image.ts";
+import { OpenKernel } from "../boot/open_kernel.ts";
 import { openResources } from "../machine/resources.ts";
 import { runAttached } from "../rig/attach.ts";
 import type { Mount } from "../rig/init.ts";
@@ -26,10 +30,12 @@ export async function bootInRig(
   foundFiles: BootFiles,
   stop: StopRequest,
 ): Promise<number | undefined> {
-  // Told here what is wrong with a disk, not from within the rig after its start; and locked, which no lock in the rig can do.
+  // Told here what is wrong with a disk or kernel, not from within the rig after its start; disks are locked, which no lock in
+  // the rig can do.
   using _disks = openResources(given, () => "--disk");
   const { options, files } = realPaths(given, foundFiles);
   const mounts = rigMounts(options, files);
+  await requireKernel(files.kernel);
   let rig: Rig;
   try {
     using progress = new ProgressLine();
@@ -88,6 +94,22 @@ function sourceTree(): Ourselves {
 /** Ourselves again. */
 function rigCommand(options: BootOptions): string[] {
   return [...OURSELVES.command, "boot", ...bootArguments({ ...options, rig: "never" })];
+}
+
+/**
+ * Sees that a file is a kernel.
+ *
+ * @throws VireoError `load_memory` where it is none, or cannot be read
+ */
+async function requireKernel(path: string): Promise<void> {
+  try {
+    using opened = new OpenKernel(path);
+    parseKernel(isGzip(opened) ? await unzipKernel(opened) : opened);
+  } catch (error) {
+    if (error instanceof KernelError) throw error;
+    const message = `Cannot read kernel "${path}": ${errorText(error)}`;
+    throw new VireoError("load_memory", message, { cause: error });
+  }
 }
 
 /** The folders of all that is booted, under their own paths. */

@@ -8,9 +8,14 @@ import { explain, statusOfError } from "../../src/cli/exit_status.ts";
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 
 async function vireo(...args: string[]) {
+  return await vireoWith({}, ...args);
+}
+
+async function vireoWith(env: Readonly<Record<string, string>>, ...args: string[]) {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", MAIN, ...args],
     stdin: "null",
+    env,
   });
   const { code, stdout, stderr } = await command.output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -41,6 +46,15 @@ Deno.test("vireo boot says what is wrong with a disk before it starts the rig, s
   const unshared = await vireo(...rig, "--disk=/proc/self/cmdline");
   assertEquals(unshared.code, 2, unshared.stderr);
   assertEquals((await vireo(...rig, "--disk=/no/such/disk", "--exec=true")).code, 125);
+});
+
+Deno.test("vireo boot says what is no kernel before it starts the rig, status 2", async () => {
+  // Where no program is found there is no rig, which would be status 3.
+  const files = [`--kernel=${MAIN}`, `--initrd=${MAIN}`];
+  const env = { PATH: "/nonexistent" };
+  const { code, stderr } = await vireoWith(env, "boot", "--rig=always", ...files);
+  assertEquals(code, 2, stderr);
+  assertMatch(stderr, /^vireo: Cannot load kernel ".*main\.ts": it is no kernel/m);
 });
 
 Deno.test("vireo without a command it knows shows its usage and ends with 2", async () => {
