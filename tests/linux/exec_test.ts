@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { linuxRequirement, textOf } from "../support/linux_guest.ts";
-import { BOOT, boot, RunningBoot } from "./boot_command.ts";
+import { BOOT, boot, redirectedBoot, RunningBoot } from "./boot_command.ts";
 
 const NEEDS = linuxRequirement();
 const MEGABYTES = 3_000_000;
@@ -107,6 +107,19 @@ Deno.test("boot --exec ends when nobody reads its output any more", NEEDS, async
   // As yes ends on a full disk: 1.
   assertEquals(code, 1);
 });
+
+Deno.test(
+  "boot --exec whose stdout is on a full disk says so and ends with 125",
+  NEEDS,
+  async () => {
+    const { code, said } = await redirectedBoot(">/dev/full", ["--exec", "echo hi"]);
+    assertEquals(code, 125, said);
+    assertMatch(
+      said,
+      /^vireo: Cannot write to stdout: .*no space left.*; see that its disk has room/im,
+    );
+  },
+);
 
 Deno.test("boot --exec gives a late reader all of the output", NEEDS, async () => {
   // More than the pipe holds and few enough for the guest's queue, so that the guest does not wait for the reader, who is later
