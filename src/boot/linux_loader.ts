@@ -50,7 +50,7 @@ export interface LinuxOptions {
 
 /** Everything to be done before vCPU 0 can run. */
 export interface LinuxPlan {
-  /** To be read from the kernel's file. What lies between is zero. */
+  /** To be read from the kernel's file: its {@linkcode kernelRanges}. What lies between is zero. */
   readonly kernel: readonly FileRange[];
   /** To be read from the initrd's file. */
   readonly initrd?: FileRange;
@@ -102,6 +102,23 @@ export function planLinux(image: KernelImage, options: LinuxOptions): LinuxPlan 
     entry,
     e820,
   };
+}
+
+/**
+ * Which part of the kernel's file goes where, which RAM alone decides.
+ *
+ * @param ram the machine's, ascending
+ * @param entry how the kernel is entered
+ * @throws KernelError where there is too little RAM for it, or the entry is not the file's
+ */
+export function kernelRanges(
+  image: KernelImage,
+  ram: readonly RamRegion[],
+  entry: EntryChoice = "auto",
+): readonly FileRange[] {
+  const needs = needsOf(image, entry);
+  kernelFloor(image.name, needs, ram[0]?.size ?? 0);
+  return needs.ranges;
 }
 
 function needsOf(image: KernelImage, entry: EntryChoice): Needs {

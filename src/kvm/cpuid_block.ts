@@ -27,6 +27,17 @@ export function decodeCpuid(bytes: Uint8Array<ArrayBuffer>): CpuidEntry[] {
   });
 }
 
+/** EAX of a leaf without subleaves in a `struct kvm_cpuid2`: a look at one entry, where decoding all takes half a millisecond. */
+export function cpuidEax(bytes: Uint8Array<ArrayBuffer>, leaf: number): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = sizeof(KvmCpuid2) + view.getUint32(KvmCpuid2.nent, true) * sizeof(KvmCpuidEntry2);
+  for (let at = sizeof(KvmCpuid2); at < end; at += sizeof(KvmCpuidEntry2)) {
+    if (view.getUint32(at + KvmCpuidEntry2.function, true) !== leaf) continue;
+    return view.getUint32(at + KvmCpuidEntry2.eax, true);
+  }
+  return undefined;
+}
+
 /** `struct kvm_cpuid2` with these entries. */
 export function encodeCpuid(entries: readonly CpuidEntry[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(sizeof(KvmCpuid2) + entries.length * sizeof(KvmCpuidEntry2));

@@ -22,7 +22,7 @@ import {
   capabilityNumber,
   REQUIRED_CAPABILITIES,
 } from "./capabilities.ts";
-import { decodeCpuid } from "./cpuid_block.ts";
+import { cpuidEax, decodeCpuid } from "./cpuid_block.ts";
 import { KvmDescriptor } from "./descriptor.ts";
 import { hostDriver, ioctlError, type KvmDriver } from "./driver.ts";
 import { Vm } from "./vm.ts";
@@ -67,6 +67,7 @@ export interface KvmOptions {
 
 /** The system descriptor: what this kernel's KVM can do, and the maker of VMs. */
 export class Kvm extends KvmDescriptor {
+  #cpuid: Uint8Array<ArrayBuffer> | undefined;
   #supported: readonly CpuidEntry[] | undefined;
 
   /**
@@ -140,16 +141,15 @@ export class Kvm extends KvmDescriptor {
 
   /** The CPUID entries that this host's KVM supports; asked for once. */
   supportedCpuid(): readonly CpuidEntry[] {
-    return this.#supported ??= this.#supportedCpuid();
+    return this.#supported ??= decodeCpuid(this.#cpuidBytes());
   }
 
-  #supportedCpuid(): readonly CpuidEntry[] {
-    const bytes = this.#list("KVM_GET_SUPPORTED_CPUID", {
+  #cpuidBytes(): Uint8Array<ArrayBuffer> {
+    return this.#cpuid ??= this.#list("KVM_GET_SUPPORTED_CPUID", {
       header: sizeof(KvmCpuid2),
       entry: sizeof(KvmCpuidEntry2),
       limit: CPUID_LIMIT,
     });
-    return decodeCpuid(bytes);
   }
 
   /** The MSRs that make up a vCPU's state on this host. */
@@ -162,9 +162,8 @@ export class Kvm extends KvmDescriptor {
 
   /** Bits of a guest physical address, as CPUID 0x80000008 tells the guest. */
   physicalAddressBits(): number {
-    const entry = this.supportedCpuid().find((entry) => entry.function === 0x80000008);
     // bits: EAX 7:0 of the leaf.
-    return entry ? entry.eax & 0xff : 36;
+    return (cpuidEax(this.#cpuidBytes(), 0x80000008) ?? 36) & 0xff;
   }
 
   /** Makes a VM; throws {@linkcode SystemError}, whose message says what to do where that is known. */

@@ -31,13 +31,14 @@ import { type Platform, x86Platform } from "./platform.ts";
 import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
+import { startIsolate } from "./vcpu_handle.ts";
 import { enterAt, makeVcpus, requireVcpus, waitsForEver } from "./vcpu_setup.ts";
 
 /** Called while a machine is built, in this order. */
 export interface BuildHooks {
   /** The VM is there, and nothing in it. */
   onCreateVm?(vm: Vm): void;
-  /** It has its memory, all zeros, and no interrupt controllers and vCPUs yet. */
+  /** It has its memory, zeros but for what the loader has begun with, and no interrupt controllers and vCPUs yet. */
   onCreateVmWithMemory?(vm: Vm, memory: GuestMemory): void;
   /** A vCPU is there, set up as the platform does, and not loaded yet. */
   onCreateVcpu?(vcpu: Vcpu, index: number): void;
@@ -94,13 +95,7 @@ export async function buildMachine(
   const kvm = stack.use(stage("open", "Cannot open KVM", () => Kvm.open(options)));
   stage("compat", "Cannot use this KVM", () => kvm.requireCompatible());
   stage("config", "Cannot use this machine", () => requireVcpus(kvm, config.cpus));
-  const supported = stage("compat", "Cannot use this KVM", () => kvm.supportedCpuid());
-  const physicalBits = kvm.physicalAddressBits();
-  const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
-  const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
-  marks?.add(MARK.vmCreated);
-  stage("create", "The hook onCreateVm failed", () => hooks.onCreateVm?.(vm));
-
+  const physicalBits = stage("compat", "Cannot use this KVM", () => kvm.physicalAddressBits());
   const ram = stage(
     "setup_memory",
     "Cannot split memory into regions",
@@ -117,55 +112,56 @@ export async function buildMachine(
     "Cannot map guest memory",
     () => GuestMemory.map(regions, viewAt),
   );
-  const addresses = new AddressSpace({
-    physicalBits,
-    allocateFrom: HOLE_ADDRESS,
-    reserved: RESERVED_RANGES,
-  });
-  ram.forEach((region, i) => addresses.addRam({ name: `ram${i}`, ...region }));
-  // Before all that KVM puts on its buses: a new slot waits until the kernel has forgotten their old tables, some 5 ms.
-  mapSlots(vm, regions);
-  stage(
-    "setup_memory",
-    "The hook onCreateVmWithMemory failed",
-    () => hooks.onCreateVmWithMemory?.(vm, memory),
-  );
-  const { interrupts } = config;
-  stage("setup", "Cannot set the VM up", () => platform.setupVm(vm, interrupts));
-
-  const endWord = state.allocate(4, "the machine");
-  const ringLock = state.allocate(4, "coalesced writes");
-  const ringOffset = stage("setup", "Cannot set the VM up", () => vm.ringOffset(runSize));
-  const coalesces = ringOffset > 0;
-  const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts, coalesces }));
-  stage("setup", "Cannot set the devices up", () => {
-    for (const plan of [...devicePlans(config, resources), ...(parts.devices ?? [])]) {
-      devices.add(plan);
-    }
-    devices.publish();
-  });
-  const info: MachineInfo = {
-    uuid: config.uuid,
-    memorySize: config.memory,
-    memoryBase: config.memoryBase,
-    interrupts,
-    ram,
-    windows: [...addresses.fixed(), ...addresses.allocations()],
-    cpus: config.cpus,
-    topology,
-    devices: devices.descriptors,
-    rsdpAddress: RSDP_ADDRESS,
-  };
-
-  // Reading the kernel goes on while the steps below are done, the start of a worker above all.
-  const loading = stage(
-    "load_memory",
-    "Cannot load the guest",
-    async () => await parts.loader.loadMemory(info, memory),
-  );
-  // Nothing may write to guest memory once it is unmapped, so a failure below waits for the loader too.
-  const loaded = loading.then(() => undefined, (error: unknown) => ({ error }));
+  // Reading the kernel goes on while the steps below are done, the start of a worker above all. Nothing may write to guest memory
+  // once it is unmapped, so a failure below waits for the loader too.
+  const loading = [settled(() => parts.loader.begin?.(ram, memory))];
   try {
+    const worker = startIsolate();
+    stack.defer(() => worker.terminate());
+    const addresses = new AddressSpace({
+      physicalBits,
+      allocateFrom: HOLE_ADDRESS,
+      reserved: RESERVED_RANGES,
+    });
+    ram.forEach((region, i) => addresses.addRam({ name: `ram${i}`, ...region }));
+    const runSize = stage("vcpu_mmap_size", "Cannot size vCPUs", () => kvm.vcpuMapSize());
+    const vm = stack.use(stage("create", "Cannot create a VM", () => kvm.createVm()));
+    marks?.add(MARK.vmCreated);
+    stage("create", "The hook onCreateVm failed", () => hooks.onCreateVm?.(vm));
+    // Before all that KVM puts on its buses: a new slot waits until the kernel has forgotten their old tables, some 5 ms.
+    mapSlots(vm, regions);
+    stage(
+      "setup_memory",
+      "The hook onCreateVmWithMemory failed",
+      () => hooks.onCreateVmWithMemory?.(vm, memory),
+    );
+    const { interrupts } = config;
+    stage("setup", "Cannot set the VM up", () => platform.setupVm(vm, interrupts));
+
+    const endWord = state.allocate(4, "the machine");
+    const ringLock = state.allocate(4, "coalesced writes");
+    const ringOffset = stage("setup", "Cannot set the VM up", () => vm.ringOffset(runSize));
+    const coalesces = ringOffset > 0;
+    const devices = stack.use(new DeviceSet({ vm, state, addresses, interrupts, coalesces }));
+    stage("setup", "Cannot set the devices up", () => {
+      for (const plan of [...devicePlans(config, resources), ...(parts.devices ?? [])]) {
+        devices.add(plan);
+      }
+      devices.publish();
+    });
+    const info: MachineInfo = {
+      uuid: config.uuid,
+      memorySize: config.memory,
+      memoryBase: config.memoryBase,
+      interrupts,
+      ram,
+      windows: [...addresses.fixed(), ...addresses.allocations()],
+      cpus: config.cpus,
+      topology,
+      devices: devices.descriptors,
+      rsdpAddress: RSDP_ADDRESS,
+    };
+    loading.push(settled(() => parts.loader.loadMemory(info, memory)));
     const events = new MachineEvents(parts.owner ?? {});
     const machine = {
       state: state.buffer,
@@ -183,6 +179,7 @@ export async function buildMachine(
       events,
       machine,
       stack,
+      worker,
     });
     vcpus[0]?.spawn();
     const facts = {
@@ -190,7 +187,7 @@ export async function buildMachine(
       topology,
       without: config.withoutFeatures,
       interrupts,
-      supported,
+      supported: kvm.supportedCpuid(),
     };
     for (const [index, { vcpu }] of vcpus.entries()) {
       stage("setup_vcpu", `Cannot set vCPU ${index} up`, () => {
@@ -199,8 +196,7 @@ export async function buildMachine(
         hooks.onCreateVcpu?.(vcpu, index);
       });
     }
-    const failure = await loaded;
-    if (failure !== undefined) throw failure.error;
+    for (const part of await Promise.all(loading)) if (part !== undefined) throw part.error;
     marks?.add(MARK.loaded);
     stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
     for (const [index, { vcpu }] of vcpus.entries()) {
@@ -231,7 +227,19 @@ export async function buildMachine(
       holdings: joined(mappings, stack),
     });
   } finally {
-    await loaded;
+    await Promise.all(loading);
+  }
+}
+
+/** Starts a part of the loader's work; gives what went wrong with it when it has ended. */
+async function settled(
+  work: () => void | Promise<void>,
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await stage("load_memory", "Cannot load the guest", work);
+    return undefined;
+  } catch (error) {
+    return { error };
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { O_RDONLY } from "../abi/linux.ts";
 import type { EntryState } from "../arch/x86_64/registers.ts";
-import { MMIO_WINDOW_SIZE } from "../arch/x86_64/layout.ts";
+import { MMIO_WINDOW_SIZE, type RamRegion } from "../arch/x86_64/layout.ts";
 import { fitsMpTable, MP_MAX_CPUS } from "../arch/x86_64/mp_table.ts";
 import { place } from "../arch/x86_64/placement.ts";
 import { apicIds, type Topology } from "../arch/x86_64/topology.ts";
@@ -14,9 +14,9 @@ import { ConfigError, VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { appendParameters, virtioMmioParameters } from "../boot/command_line.ts";
 import { isGzip, unzipKernel } from "../boot/gzip_kernel.ts";
-import type { FileRange, KernelFile, MemoryFile } from "../boot/kernel_file.ts";
-import { parseKernel } from "../boot/kernel_image.ts";
-import { type EntryChoice, type LinuxPlan, planLinux } from "../boot/linux_loader.ts";
+import type { FileRange, MemoryFile } from "../boot/kernel_file.ts";
+import { type KernelImage, parseKernel } from "../boot/kernel_image.ts";
+import { type EntryChoice, kernelRanges, type LinuxPlan, planLinux } from "../boot/linux_loader.ts";
 import { OpenKernel } from "../boot/open_kernel.ts";
 import { bulkRead } from "../host/bulk_read.ts";
 import { Fd } from "../host/fd.ts";
@@ -49,22 +49,33 @@ const INITRD_ALIGNMENT = 4;
 
 /** A loader of Linux; may load any number of machines, one after another. */
 export function linuxLoader(source: LinuxSource): Loader {
+  let image: KernelImage | undefined;
+  let reading: Promise<void> | undefined;
   let plan: LinuxPlan | undefined;
+
+  // Without a wait in between, the reads are on their way when this first returns.
+  const read = async (ram: readonly RamRegion[], memory: GuestMemory) => {
+    image = undefined;
+    using opened = new OpenKernel(source.kernel);
+    const kernel = isGzip(opened) ? await unzipKernel(opened, ram[0]?.size) : opened;
+    image = parseKernel(kernel);
+    await all(readKernel(memory, kernel, kernelRanges(image, ram, source.entry)));
+  };
+
   return {
+    begin(ram, memory) {
+      reading = read(ram, memory);
+      return reading;
+    },
+
     async loadMemory(info, memory) {
       using stack = new DisposableStack();
-      const opened = stack.use(new OpenKernel(source.kernel));
       const parts = source.initrd.map((part) => openPart(part, stack));
-      // Without a wait in between, the reads below are on their way when this function first returns.
-      const kernel = isGzip(opened) ? await unzipKernel(opened, info.ram[0]?.size) : opened;
-      plan = planFor(source, { kernel, parts, info });
-      // All of them settle before this does, failed or not: none may write to guest memory afterwards.
-      const reads = await Promise.allSettled([
-        ...readKernel(memory, kernel, plan.kernel),
-        ...readInitrd(memory, parts, plan.initrd),
-      ]);
-      const failed = reads.find((read) => read.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+      // Only a packed kernel is not known yet.
+      if (image === undefined) await reading;
+      if (image === undefined) throw new Error("A loader of Linux begins before it loads memory");
+      plan = planFor(source, { image, parts, info });
+      await all(readInitrd(memory, parts, plan.initrd));
       place(memory, plan.placements);
     },
 
@@ -74,15 +85,22 @@ export function linuxLoader(source: LinuxSource): Loader {
   };
 }
 
+/** All of them settle before this does, failed or not: none may write to guest memory afterwards. */
+async function all(reads: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(reads);
+  const failed = settled.find((read) => read.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
 function planFor(
   source: LinuxSource,
-  { kernel, parts, info }: {
-    readonly kernel: KernelFile;
+  { image, parts, info }: {
+    readonly image: KernelImage;
     readonly parts: readonly Pick<Part, "size">[];
     readonly info: MachineInfo;
   },
 ): LinuxPlan {
-  return planLinux(parseKernel(kernel), {
+  return planLinux(image, {
     ram: info.ram,
     reserved: info.windows.map(({ address, size }) => ({ address, size })),
     commandLine: commandLine(source.commandLine, info),

@@ -38,6 +38,15 @@ export interface MachineInfo {
 /** Fills guest memory and says how each vCPU starts. */
 export interface Loader {
   /**
+   * Begins with what takes long and asks for RAM alone, reading files above all: called before there is a VM, it goes on while the
+   * machine is built. What it starts it finishes before its promise settles.
+   *
+   * @param ram regions in ascending order
+   * @param memory all zeros
+   */
+  begin?(ram: readonly RamRegion[], memory: GuestMemory): void | Promise<void>;
+
+  /**
    * Fills guest memory. What it starts it finishes before its promise settles: nothing may write to guest memory afterwards.
    */
   loadMemory(info: MachineInfo, memory: GuestMemory): void | Promise<void>;

@@ -24,6 +24,16 @@ export interface VcpuHandleParts {
   readonly machine: Omit<VcpuStart, "vcpu" | "control" | "pin">;
   /** What this vCPU has of its own. */
   readonly own?: VcpuConfig | undefined;
+  /** Its worker, from {@linkcode startIsolate}, where that has been started before. */
+  readonly worker?: Worker | undefined;
+}
+
+/**
+ * Starts a worker's isolate, which takes some 10 ms during which this isolate is blocked. It goes on to load what it needs while
+ * this one does other things, and does nothing until it is told its vCPU.
+ */
+export function startIsolate(): Worker {
+  return new Worker(new URL("../vcpu/vcpu_worker.ts", import.meta.url), { type: "module" });
 }
 
 /** A vCPU with its worker. */
@@ -50,13 +60,11 @@ export class VcpuHandle implements Disposable {
   }
 
   /**
-   * Starts the worker's isolate, which takes some 10 ms during which this isolate is blocked. It gets ready while this isolate
-   * goes on, then waits for {@linkcode VcpuHandle.start}, and touches neither vCPU nor guest before.
+   * Tells a worker that it is this vCPU's. It gets ready while this isolate goes on, then waits for {@linkcode VcpuHandle.start}, and
+   * touches neither vCPU nor guest before.
    */
   spawn(): void {
-    const worker = new Worker(new URL("../vcpu/vcpu_worker.ts", import.meta.url), {
-      type: "module",
-    });
+    const worker = this.#parts.worker ?? startIsolate();
     worker.onmessage = (event: MessageEvent<VcpuMessage>) => this.#parts.events.heard(event.data);
     worker.onmessageerror = () => this.#failed("it posted what cannot be read");
     worker.onerror = (event) => {

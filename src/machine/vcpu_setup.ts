@@ -45,6 +45,8 @@ export function makeVcpus(parts: {
   readonly machine: VcpuHandleParts["machine"];
   /** Takes what is made, in order. */
   readonly stack: DisposableStack;
+  /** The first one's worker, already starting. */
+  readonly worker: Worker;
 }): VcpuHandle[] {
   const { vm, config, topology, state, mapRun, events, machine, stack } = parts;
   return apicIds(topology).slice(0, config.cpus).map((apicId, index) => {
@@ -54,7 +56,9 @@ export function makeVcpus(parts: {
     stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => mapRun(vcpu));
     const offset = state.allocate(VCPU_CONTROL_SIZE, `vCPU ${index}`);
     const control = new VcpuControl(state, offset);
-    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own: config.vcpus[index] }));
+    const worker = index === 0 ? parts.worker : undefined;
+    const own = config.vcpus[index];
+    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own, worker }));
   });
 }
 
