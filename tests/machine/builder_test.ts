@@ -7,6 +7,7 @@ import { ConfigError, type ErrorKind, SystemError, VireoError } from "../../src/
 import { openAllGroups } from "../../src/host/libc.ts";
 import { Mapping } from "../../src/host/mapping.ts";
 import { buildMachine, type BuildParts } from "../../src/machine/builder.ts";
+import type { Loader } from "../../src/machine/loader.ts";
 import { x86Platform } from "../../src/machine/platform.ts";
 import { FakeKvm, type FakeKvmOptions } from "../support/fake_kvm.ts";
 import { requirement } from "../support/require.ts";
@@ -143,6 +144,46 @@ Deno.test(
   requirement("ffi"),
   async () => {
     const loader = { ...LOADER, loadMemory: fail };
+    const error = await assertRejects(
+      () => buildMachine({ memory: 2 * MIB }, { loader, driver: new FakeKvm() }),
+      VireoError,
+    );
+    assertEquals(error.kind, "load_memory");
+    assertStrictEquals(error.cause, CAUSE);
+  },
+);
+
+Deno.test(
+  "buildMachine() lets its loader begin once there is RAM, and unmaps none before that has ended",
+  requirement("ffi"),
+  async () => {
+    const begun = Promise.withResolvers<void>();
+    const seen: string[] = [];
+    const driver = new FakeKvm({ faults: [{ name: "KVM_CREATE_VM", errno: ENOMEM }] });
+    const ram = new CountedMemory();
+    const loader: Loader = {
+      ...LOADER,
+      begin(regions) {
+        seen.push(`begin with ${regions[0]?.size} bytes`);
+        return begun.promise;
+      },
+      loadMemory: fail,
+    };
+    const building = buildMachine({ memory: 2 * MIB }, { loader, driver, allocate: ram.make });
+    const failed = assertRejects(() => building, VireoError, "Cannot create a VM");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    seen.push(`${ram.open} open`);
+    begun.resolve();
+    await failed;
+    assertEquals([...seen, `${ram.open} open`], ["begin with 2097152 bytes", "1 open", "0 open"]);
+  },
+);
+
+Deno.test(
+  "buildMachine() fails with what its loader's beginning threw",
+  requirement("ffi"),
+  async () => {
+    const loader: Loader = { ...LOADER, begin: () => Promise.reject(CAUSE) };
     const error = await assertRejects(
       () => buildMachine({ memory: 2 * MIB }, { loader, driver: new FakeKvm() }),
       VireoError,
