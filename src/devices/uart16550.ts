@@ -89,6 +89,8 @@ export class Uart16550 extends ByteDevice {
 
   override readByte(offset: number): number {
     if (offset === UART_LSR && this.#uart.get(S.overrun) === 0) return this.#lineStatus();
+    // The guest's own byte: nothing else depends on it, so it takes no lock.
+    if (offset === UART_SCR) return this.#uart.get(S.scr);
     this.#uart.lock.acquire();
     const value = this.#readRegister(offset);
     const pulse = this.#changed && this.#uart.interruptCause() !== UART_IIR_NO_INT;
@@ -101,6 +103,7 @@ export class Uart16550 extends ByteDevice {
   }
 
   override writeByte(offset: number, value: number): void {
+    if (offset === UART_SCR) return this.#uart.set(S.scr, value);
     this.#uart.lock.acquire();
     if (offset === UART_TX && (this.#uart.get(S.lcr) & UART_LCR_DLAB) === 0) this.#transmit(value);
     else this.#writeRegister(offset, value);
@@ -128,8 +131,6 @@ export class Uart16550 extends ByteDevice {
         return this.#takeLineStatus();
       case UART_MSR:
         return this.#takeModemStatus();
-      case UART_SCR:
-        return this.#uart.get(S.scr);
       default:
         return OPEN_BUS;
     }
@@ -149,8 +150,6 @@ export class Uart16550 extends ByteDevice {
         return this.#uart.set(S.lcr, value);
       case UART_MCR:
         return this.#controlModem(value & 0x1f);
-      case UART_SCR:
-        return this.#uart.set(S.scr, value);
     }
   }
 
