@@ -37,6 +37,10 @@ const MMIO_WRITE = MMIO + KvmExitMmio.is_write;
 /** One vCPU's exits, read in place. Each group of members is valid only for its exit reason. */
 export class Exit {
   readonly #view: DataView;
+  /** What every exit is looked at through: quicker than a DataView, whose buffer is checked at each access. */
+  readonly #words: Uint32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
 
   /**
    * The exits of one vCPU.
@@ -45,11 +49,14 @@ export class Exit {
    */
   constructor(run: ArrayBuffer) {
     this.#view = new DataView(run);
+    this.#words = new Uint32Array(run);
+    this.#halves = new Uint16Array(run);
+    this.#bytes = new Uint8Array(run);
   }
 
   /** `KVM_EXIT_*`. */
   get reason(): number {
-    return this.#view.getUint32(KvmRun.exit_reason, true);
+    return this.#words[KvmRun.exit_reason / 4] ?? 0;
   }
 
   /**
@@ -74,38 +81,38 @@ export class Exit {
 
   /** The port, 0 to 0xffff. */
   get port(): number {
-    return this.#view.getUint16(IO_PORT, true);
+    return this.#halves[IO_PORT / 2] ?? 0;
   }
 
   /** Bytes of each access: 1, 2 or 4. */
   get portSize(): number {
-    return this.#view.getUint8(IO_SIZE);
+    return this.#bytes[IO_SIZE] ?? 0;
   }
 
   /** Accesses in this exit: more than 1 for `rep ins` and `rep outs`. */
   get portCount(): number {
-    return this.#view.getUint32(IO_COUNT, true);
+    return this.#words[IO_COUNT / 4] ?? 0;
   }
 
   /** Whether the guest writes. */
   get portWrite(): boolean {
-    return this.#view.getUint8(IO_DIRECTION) === KVM_EXIT_IO_OUT;
+    return this.#bytes[IO_DIRECTION] === KVM_EXIT_IO_OUT;
   }
 
   /** What the guest wrote with access `index`; 4 bytes are signed: see {@linkcode BusDevice.write}. */
   portValue(index: number): number {
-    const size = this.#view.getUint8(IO_SIZE);
-    const at = this.#view.getUint32(IO_DATA, true) + index * size;
-    if (size === 1) return this.#view.getUint8(at);
+    const size = this.portSize;
+    const at = (this.#words[IO_DATA / 4] ?? 0) + index * size;
+    if (size === 1) return this.#bytes[at] ?? 0;
     if (size === 2) return this.#view.getUint16(at, true);
     return this.#view.getInt32(at, true);
   }
 
   /** What the guest gets from access `index`; bits above its size are cut off. */
   setPortValue(index: number, value: number): void {
-    const size = this.#view.getUint8(IO_SIZE);
-    const at = this.#view.getUint32(IO_DATA, true) + index * size;
-    if (size === 1) this.#view.setUint8(at, value);
+    const size = this.portSize;
+    const at = (this.#words[IO_DATA / 4] ?? 0) + index * size;
+    if (size === 1) this.#bytes[at] = value;
     else if (size === 2) this.#view.setUint16(at, value, true);
     else this.#view.setUint32(at, value, true);
   }
@@ -114,23 +121,23 @@ export class Exit {
 
   /** Guest physical address. */
   get memoryAddress(): number {
-    return this.#view.getUint32(MMIO_ADDRESS, true) +
-      this.#view.getUint32(MMIO_ADDRESS + 4, true) * 0x1_0000_0000;
+    const low = this.#words[MMIO_ADDRESS / 4] ?? 0;
+    return low + (this.#words[MMIO_ADDRESS / 4 + 1] ?? 0) * 0x1_0000_0000;
   }
 
   /** Bytes, 1 to 8: an access that crosses a page comes in odd pieces. */
   get memorySize(): number {
-    return this.#view.getUint32(MMIO_LENGTH, true);
+    return this.#words[MMIO_LENGTH / 4] ?? 0;
   }
 
   /** Whether the guest writes. */
   get memoryWrite(): boolean {
-    return this.#view.getUint8(MMIO_WRITE) !== 0;
+    return this.#bytes[MMIO_WRITE] !== 0;
   }
 
   /** What the guest wrote, for 1, 2 or 4 bytes; 4 bytes are signed: see {@linkcode BusDevice.write}. */
   get memoryValue(): number {
-    const size = this.#view.getUint32(MMIO_LENGTH, true);
+    const size = this.memorySize;
     if (size === 4) return this.#view.getInt32(MMIO_DATA, true);
     if (size === 1) return this.#view.getUint8(MMIO_DATA);
     return this.#view.getUint16(MMIO_DATA, true);
@@ -138,7 +145,7 @@ export class Exit {
 
   /** What the guest reads, for 1, 2 or 4 bytes; bits above its size are cut off. */
   set memoryValue(value: number) {
-    this.#view.setUint32(MMIO_DATA, value, true);
+    this.#words[MMIO_DATA / 4] = value;
   }
 
   /** What the guest wrote or reads with 8 bytes. Allocates: 8-byte accesses are rare. */
