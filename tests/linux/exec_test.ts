@@ -25,7 +25,7 @@ Deno.test(
     const { code, stdout, stderr } = await boot(["--exec", command], { stdin: input });
     assertEquals(stdout.length, input.length, textOf(stderr.subarray(0, 1000)));
     assert(equal(stdout, input), "stdout is not what stdin was");
-    assertEquals(stderr.length, input.length);
+    assertEquals(stderr.length, input.length, /vireo: .*/.exec(textOf(stderr))?.[0]);
     assert(equal(stderr, input), "stderr is not what stdin was");
     assertEquals(code, 3);
   },
