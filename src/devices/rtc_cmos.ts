@@ -6,30 +6,30 @@
  */
 
 import {
-  RTC_CENTURY,
-  RTC_DAY_OF_WEEK,
-  RTC_HOURS,
   RTC_HOURS_ALARM,
-  RTC_MINUTES,
   RTC_MINUTES_ALARM,
   RTC_REG_A,
   RTC_REG_B,
   RTC_REG_C,
   RTC_REG_D,
-  RTC_SECONDS,
   RTC_SECONDS_ALARM,
   RTC_SET,
   RTC_UIE,
   RTC_UIP,
   RTC_VRT,
-  RTC_YEAR,
 } from "../abi/devices.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import { ByteDevice, OPEN_BUS } from "./byte_device.ts";
 import type { DevicePlan } from "./device_plan.ts";
 import type { FrontContext } from "./front.ts";
-import { RTC_RAM_SIZE, RTC_STATE_SIZE, RtcBlock, type WallClock } from "./rtc_cmos_state.ts";
+import {
+  RTC_RAM_SIZE,
+  RTC_STATE_SIZE,
+  RtcBlock,
+  TIME_REGISTERS,
+  type WallClock,
+} from "./rtc_cmos_state.ts";
 
 const INDEX = 0;
 const DATA = 1;
@@ -46,6 +46,8 @@ export function rtcCmos(
     gsi,
     createState: (state) => createState(state, id),
     events: ["notify"],
+    // Nothing happens at the choice of a register before data is read or written: one exit an access instead of two.
+    collected: [{ offset: INDEX, size: 1 }],
     back: "shared",
   };
 }
@@ -103,8 +105,9 @@ export class RtcCmos extends ByteDevice {
       case RTC_REG_D:
         return RTC_VRT;
       default:
-        if (isTime(register) && this.#rtc.running) this.#rtc.latch();
-        return this.#rtc.get(register);
+        return isTime(register) && this.#rtc.running
+          ? this.#rtc.timeRegister(register)
+          : this.#rtc.get(register);
     }
   }
 
@@ -168,6 +171,5 @@ export class RtcCmos extends ByteDevice {
 }
 
 function isTime(register: number): boolean {
-  return register === RTC_SECONDS || register === RTC_MINUTES || register === RTC_HOURS ||
-    (register >= RTC_DAY_OF_WEEK && register <= RTC_YEAR) || register === RTC_CENTURY;
+  return TIME_REGISTERS.includes(register);
 }

@@ -57,6 +57,18 @@ const REG_A_AT_START = RTC_REF_CLCK_32KHZ | 6;
 const DAY = 86_400;
 const PM = 0x80;
 
+/** Registers that show the time while the clock runs. */
+export const TIME_REGISTERS: readonly number[] = [
+  RTC_SECONDS,
+  RTC_MINUTES,
+  RTC_HOURS,
+  RTC_DAY_OF_WEEK,
+  RTC_DAY_OF_MONTH,
+  RTC_MONTH,
+  RTC_YEAR,
+  RTC_CENTURY,
+];
+
 /** A source of host time: ms since 1970, UTC. */
 export type WallClock = () => number;
 
@@ -120,15 +132,33 @@ export class RtcBlock {
   /** Brings the time into the registers. */
   latch(): void {
     const time = new Date(this.now());
-    const year = time.getUTCFullYear();
-    this.set(RTC_SECONDS, this.#encode(time.getUTCSeconds()));
-    this.set(RTC_MINUTES, this.#encode(time.getUTCMinutes()));
-    this.set(RTC_HOURS, this.#encodeHour(time.getUTCHours()));
-    this.set(RTC_DAY_OF_WEEK, time.getUTCDay() + 1);
-    this.set(RTC_DAY_OF_MONTH, this.#encode(time.getUTCDate()));
-    this.set(RTC_MONTH, this.#encode(time.getUTCMonth() + 1));
-    this.set(RTC_YEAR, this.#encode(year % 100));
-    this.set(RTC_CENTURY, this.#encode(Math.trunc(year / 100) % 100));
+    for (const register of TIME_REGISTERS) this.set(register, this.#shown(register, time));
+  }
+
+  /** What a register of the time shows while the clock runs. */
+  timeRegister(register: number): number {
+    return this.#shown(register, new Date(this.now()));
+  }
+
+  #shown(register: number, time: Date): number {
+    switch (register) {
+      case RTC_SECONDS:
+        return this.#encode(time.getUTCSeconds());
+      case RTC_MINUTES:
+        return this.#encode(time.getUTCMinutes());
+      case RTC_HOURS:
+        return this.#encodeHour(time.getUTCHours());
+      case RTC_DAY_OF_WEEK:
+        return time.getUTCDay() + 1;
+      case RTC_DAY_OF_MONTH:
+        return this.#encode(time.getUTCDate());
+      case RTC_MONTH:
+        return this.#encode(time.getUTCMonth() + 1);
+      case RTC_YEAR:
+        return this.#encode(time.getUTCFullYear() % 100);
+      default:
+        return this.#encode(Math.trunc(time.getUTCFullYear() / 100) % 100);
+    }
   }
 
   /** Takes the time from the registers; its fraction of a second stays the host's. Impossible dates run over. */
