@@ -1,11 +1,12 @@
 /**
- * Runs every bench, or those whose name holds a word given as argument (`deno task bench exit`), and prints one table. Each is a
- * program of its own, so that none is measured with another's garbage. Figures depend on the machine and on its neighbours:
- * compare ratios.
+ * Runs every bench, or those whose name holds a word given as argument (`deno task bench exit`), and prints one table; behind it what
+ * was left out, and why. Each is a program of its own, so that none is measured with another's garbage. Figures depend on the machine
+ * and on its neighbours: compare ratios.
  *
  * @module
  */
 
+import { parseSkip } from "../support/require.ts";
 import { type Figure, figureTable, JSON_OPTION } from "./figures.ts";
 
 const wanted = Deno.args;
@@ -16,6 +17,7 @@ const benches = [...Deno.readDirSync(folder)].map(({ name }) => name)
   .sort();
 
 const figures: Figure[] = [];
+const skips = new Set<string>();
 let failures = 0;
 for (const bench of benches) {
   // deno-lint-ignore no-console -- a program's output
@@ -24,10 +26,15 @@ for (const bench of benches) {
   const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "inherit" });
   const { success, stdout } = await command.output();
   if (!success) failures++;
-  // Nothing is printed where the bench needs what this machine has not; the reason is on stderr.
-  const text = new TextDecoder().decode(stdout).trim();
-  if (success && text.startsWith("[")) figures.push(...JSON.parse(text));
+  for (const line of new TextDecoder().decode(stdout).split("\n")) {
+    const skip = parseSkip(line);
+    if (skip !== undefined) skips.add(`${bench} left out: ${skip.reason}`);
+    // A bench that lacks what it needs prints no figures; one that failed has said so on stderr.
+    if (success && line.startsWith("[")) figures.push(...JSON.parse(line));
+  }
 }
 // deno-lint-ignore no-console -- a program's output
 if (figures.length > 0) console.log(figureTable(figures));
+// deno-lint-ignore no-console -- a program's output
+for (const skip of skips) console.log(skip);
 Deno.exitCode = failures > 0 || benches.length === 0 ? 1 : 0;
