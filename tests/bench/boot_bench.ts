@@ -34,7 +34,7 @@ interface Moments {
   readonly drivers: number;
 }
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 const CAVEAT = "In the rig JavaScript is slowed 4 to 15 times, and all processes share one CPU";
 
 /** Measures every monitor that is here. */
