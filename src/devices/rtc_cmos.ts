@@ -47,7 +47,7 @@ export function rtcCmos(
     createState: (state) => createState(state, id),
     events: ["notify"],
     // Nothing happens at the choice of a register before data is read or written: one exit an access instead of two.
-    collected: [{ offset: INDEX, size: 1 }],
+    coalesced: [{ offset: INDEX, size: 1 }],
     back: "shared",
   };
 }
