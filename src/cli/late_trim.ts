@@ -4,7 +4,7 @@
  * @module
  */
 
-import { trimProgramText } from "../host/trim.ts";
+import { trimMemory } from "../host/trim.ts";
 
 /** A guest is up by then, in ms; and where it is not, what was let go too early is read again from the file. */
 const DELAY = 5000;
@@ -14,7 +14,7 @@ export class LateTrim implements Disposable {
   readonly #timer: ReturnType<typeof setTimeout>;
 
   /** @param options `delay`: ms; `trim`: gives memory back */
-  constructor({ delay = DELAY, trim = trimProgramText }: {
+  constructor({ delay = DELAY, trim = trimMemory }: {
     readonly delay?: number;
     readonly trim?: () => unknown;
   } = {}) {

@@ -63,6 +63,11 @@ const UNMAPPING = {
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+const TRIMMING = {
+  // int malloc_trim(size_t pad)
+  malloc_trim: { parameters: ["u32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 const LOCKING = {
   // int mlock(const void *addr, size_t length)
   mlock: { parameters: ["pointer", "usize"], result: "i32" },
@@ -253,6 +258,8 @@ export const descriptorFlagCalls: Opener<typeof DESCRIPTOR_FLAGS> = lazily(DESCR
 export const mappingCalls: Opener<typeof MAPPING> = lazily(MAPPING);
 /** `munmap` and `madvise`, which a start does without. */
 export const unmappingCalls: Opener<typeof UNMAPPING> = lazily(UNMAPPING);
+/** `malloc_trim`, once a guest is up. */
+export const trimmingCalls: Opener<typeof TRIMMING> = lazily(TRIMMING);
 /** `mlock`, for machines that ask for it. */
 export const lockingCalls: Opener<typeof LOCKING> = lazily(LOCKING);
 /** What a disk does without io_uring. */

@@ -7,10 +7,26 @@
 import { MADV_DONTNEED, O_RDONLY } from "../abi/linux.ts";
 import { Fd } from "./fd.ts";
 import { read } from "./file.ts";
+import { trimmingCalls } from "./libc.ts";
 import { adviseRange } from "./mapping.ts";
 
 /** One line of /proc/self/maps: address range, permissions, and the file's path. */
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+ +(\/.*)$/;
+
+/**
+ * Lets go of what starting up took: the program's own code, and what the C library keeps of memory that was freed.
+ *
+ * @returns bytes of address space of the code
+ */
+export function trimMemory(): number {
+  trimHeap();
+  return trimProgramText();
+}
+
+/** Gives the kernel the free pages of the C library's heaps, of which each thread has one: 4 MiB a worker and more. */
+export function trimHeap(): void {
+  trimmingCalls().malloc_trim(0);
+}
 
 /**
  * Lets go of the pages of the program's own code (its `r-xp` mappings and its first `r--p`): 25 MiB. The kernel reads them again
@@ -18,7 +34,7 @@ const LINE = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+ +(\/.*)$/;
  *
  * @returns bytes of address space advised on; 0 where /proc can't be read
  */
-export function trimProgramText(): number {
+function trimProgramText(): number {
   let bytes = 0;
   for (const { start, end } of programText(readMaps())) {
     // SAFETY: private file mappings that nobody writes: their pages come back from the file, unchanged.

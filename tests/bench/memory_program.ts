@@ -8,7 +8,7 @@
  */
 
 import { Mapping } from "../../src/host/mapping.ts";
-import { trimProgramText } from "../../src/host/trim.ts";
+import { trimMemory } from "../../src/host/trim.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
@@ -28,7 +28,7 @@ while (machine.vcpuStates.some((state) => state !== VcpuState.running)) {
   await new Promise((resolve) => setTimeout(resolve, 10));
 }
 print(JSON.stringify(ram));
-for await (const _line of Deno.stdin.readable) print(String(trimProgramText()));
+for await (const _line of Deno.stdin.readable) print(String(trimMemory()));
 
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));

@@ -21,16 +21,16 @@ Deno.test("programText() finds the program's code and first constants, never its
 });
 
 Deno.test(
-  "trimProgramText() gives memory back and the program goes on",
+  "trimMemory() gives memory back and the program goes on",
   requirement(),
   async () => {
     const module = new URL("../../src/host/trim.ts", import.meta.url).href;
     const code = `
     // Resident, not proportional: other programs of the same file come and go.
     const resident = () => Number(/^Rss: +(\\d+)/m.exec(Deno.readTextFileSync("/proc/self/smaps_rollup"))[1]);
-    const { trimProgramText } = await import("${module}");
+    const { trimMemory } = await import("${module}");
     const before = resident();
-    const bytes = trimProgramText();
+    const bytes = trimMemory();
     const after = resident();
     const sum = (await crypto.subtle.digest("SHA-256", new Uint8Array(3))).byteLength;
     console.log(JSON.stringify({ before, bytes, after, sum }));`;
@@ -40,5 +40,30 @@ Deno.test(
     assertGreater(bytes, 2 ** 24);
     assertLess(after, before - 4000);
     assertEquals(sum, 32);
+  },
+);
+
+Deno.test(
+  "trimHeap() gives back what was freed below a block that is still in use",
+  requirement("ffi"),
+  async () => {
+    const module = new URL("../../src/host/trim.ts", import.meta.url).href;
+    const code = `
+    const anonymous = () => Number(/^Anonymous: +(\\d+)/m.exec(Deno.readTextFileSync("/proc/self/smaps_rollup"))[1]);
+    const { trimHeap } = await import("${module}");
+    const { malloc, memset, free } = Deno.dlopen("libc.so.6", {
+      malloc: { parameters: ["usize"], result: "pointer" },
+      memset: { parameters: ["pointer", "i32", "usize"], result: "pointer" },
+      free: { parameters: ["pointer"], result: "void" },
+    }).symbols;
+    const blocks = Array.from({ length: 4096 }, () => memset(malloc(4096n), 1, 4096n));
+    for (const block of blocks.slice(0, -1)) free(block);
+    const before = anonymous();
+    trimHeap();
+    console.log(JSON.stringify({ before, after: anonymous() }));`;
+    const args = ["eval", "--no-check", code];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
+    const { before, after } = JSON.parse(new TextDecoder().decode(stdout));
+    assertLess(after, before - 12_000);
   },
 );
