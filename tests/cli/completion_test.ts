@@ -69,7 +69,9 @@ async function fixtures(): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "vireo-completion-" });
   await Deno.mkdir(`${folder}/bin`);
   const words = SOURCE.command.map((word) => `'${word}'`).join(" ");
-  await Deno.writeTextFile(`${folder}/bin/vireo`, `#!/bin/sh\nexec ${words} "$@"\n`, {
+  // Deno's cache of packages lies in the real home.
+  const home = `HOME='${Deno.env.get("HOME") ?? "/"}'`;
+  await Deno.writeTextFile(`${folder}/bin/vireo`, `#!/bin/sh\n${home} exec ${words} "$@"\n`, {
     mode: 0o755,
   });
   for (const name of ["kernel.img", "machine.toml"]) {
