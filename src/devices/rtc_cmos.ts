@@ -81,9 +81,10 @@ export class RtcCmos extends ByteDevice {
     this.#rtc.lock.acquire();
     const register = this.#rtc.index;
     const value = this.#readRegister(register);
-    this.#rtc.lock.release();
     // The back waits for this before it counts the next interrupt.
-    if (register === RTC_REG_C && value !== 0) this.#context.signal(this.#descriptor, "notify");
+    const tells = register === RTC_REG_C && value !== 0 && this.#rtc.wantsInterrupts;
+    this.#rtc.lock.release();
+    if (tells) this.#context.signal(this.#descriptor, "notify");
     return value;
   }
 
@@ -92,8 +93,9 @@ export class RtcCmos extends ByteDevice {
     // The index port's highest bit masks NMIs, of which there are none.
     if (offset === INDEX) this.#rtc.index = value % RTC_RAM_SIZE;
     const changesTimer = offset === DATA && this.#writeRegister(this.#rtc.index, value);
+    const tells = changesTimer && this.#rtc.wantsInterrupts;
     this.#rtc.lock.release();
-    if (changesTimer) this.#context.signal(this.#descriptor, "notify");
+    if (tells) this.#context.signal(this.#descriptor, "notify");
   }
 
   #readRegister(register: number): number {

@@ -129,6 +129,11 @@ export class RtcBlock {
       (this.get(RTC_REG_A) & RTC_DIV_MASK) === RTC_REF_CLCK_32KHZ;
   }
 
+  /** Whether the guest wants any interrupt: without one the back has nothing to wait for. */
+  get wantsInterrupts(): boolean {
+    return (this.get(RTC_REG_B) & INTERRUPTS) !== 0;
+  }
+
   /** Brings the time into the registers. */
   latch(): void {
     const time = new Date(this.now());

@@ -77,7 +77,9 @@ async function measureAll(
 }
 
 function ours(program: string, counted: readonly number[], ...args: readonly string[]): Candidate {
-  const command = [Deno.execPath(), "run", "-A", "--no-check", program, ...args];
+  // As in start_bench.ts: all functions are in V8's code cache.
+  const deno = [Deno.execPath(), "run", "-A", "--no-check", "--v8-flags=--no-lazy"];
+  const command = [...deno, program, ...args];
   return { name: "Vireo", command, counted, rounds: [] };
 }
 

@@ -262,6 +262,15 @@ Deno.test("RtcCmos tells its back of writes that change the next interrupt, and 
   assertEquals(rtc.context.signals.length, 2, "nothing was taken");
 });
 
+Deno.test("RtcCmos leaves its back asleep while the guest wants no interrupt", () => {
+  const rtc = new Fixture();
+  rtc.write(RTC_REG_B, RTC_24H);
+  rtc.write(RTC_SECONDS, 0);
+  rtc.host += 1000;
+  assert(rtc.read(RTC_REG_C) !== 0, "a second has passed");
+  assertEquals(rtc.context.signals, []);
+});
+
 Deno.test("RtcCmos survives any access of a hostile guest", () => {
   fuzz((random) => {
     const rtc = new Fixture();
