@@ -32,7 +32,6 @@ import {
   errno,
   fileCalls,
   fileSystemCalls,
-  pollingAsideCalls,
   pollingCalls,
   randomCalls,
   readingCalls,
@@ -152,15 +151,6 @@ export function getrandom(bytes: Bytes): number {
 export function poll(descriptors: Bytes, count: number, timeout: number): number {
   const result = pollingCalls().poll(descriptors, count, timeout);
   return result < 0 ? -(errno[0] ?? 0) : result;
-}
-
-/**
- * Waits for descriptors without end while the isolate goes on; that an error ended the wait is not told.
- *
- * @param descriptors as for {@linkcode poll}; what is up is written there
- */
-export async function pollAside(descriptors: Bytes, count: number): Promise<void> {
-  await pollingAsideCalls().poll(descriptors, count, -1);
 }
 
 /** Bytes that are free for us on the file system of a file; throws {@linkcode SystemError}. */

@@ -120,11 +120,6 @@ const POLLING = {
   poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const POLLING_ASIDE = {
-  // int poll(struct pollfd *fds, nfds_t nfds, int timeout), on a thread of Deno's pool
-  poll: { parameters: ["buffer", "u32", "i32"], result: "i32", nonblocking: true },
-} as const satisfies Deno.ForeignLibraryInterface;
-
 const EPOLL = {
   // int epoll_create1(int flags)
   epoll_create1: { parameters: ["i32"], result: "i32" },
@@ -276,8 +271,6 @@ export const fileSystemCalls: Opener<typeof FILE_SYSTEMS> = lazily(FILE_SYSTEMS)
 export const bulkReadCalls: Opener<typeof BULK_READS> = lazily(BULK_READS);
 /** `poll`. */
 export const pollingCalls: Opener<typeof POLLING> = lazily(POLLING);
-/** `poll` that does not block its isolate. */
-export const pollingAsideCalls: Opener<typeof POLLING_ASIDE> = lazily(POLLING_ASIDE);
 /** `epoll`. */
 export const epollCalls: Opener<typeof EPOLL> = lazily(EPOLL);
 /** `timerfd`. */

@@ -7,7 +7,6 @@
 import { VireoError } from "../base/errors.ts";
 import { VcpuState, Wanted } from "../vcpu/control.ts";
 import type { DeviceSet } from "./device_set.ts";
-import { FirstWork } from "./first_work.ts";
 import type { IoWorkerHandle } from "./io_worker_handle.ts";
 import type { VcpuHandle } from "./vcpu_handle.ts";
 
@@ -31,7 +30,6 @@ export class Crew {
   #started = false;
   #starting: Promise<void> = Promise.resolve();
   #paused = false;
-  #firstWork: FirstWork | undefined;
 
   /** @param parts what it is made of; nothing runs yet */
   constructor(parts: CrewParts) {
@@ -56,15 +54,12 @@ export class Crew {
   }
 
   async #startFirst(): Promise<void> {
-    const { vcpus, ioWorkers, devices } = this.#parts;
+    const { vcpus, ioWorkers } = this.#parts;
     const [first, ...others] = vcpus;
-    using work = this.#firstWork = FirstWork.of(devices.descriptors);
     first?.start();
     await first?.control.until((state) => state >= VcpuState.running, STOP_TIMEOUT);
-    if (work === undefined) { for (const worker of ioWorkers) worker.start(); }
+    for (const worker of ioWorkers) worker.start();
     for (const handle of others) handle.start();
-    if (await work?.come()) { for (const worker of ioWorkers) worker.start(); }
-    this.#firstWork = undefined;
   }
 
   // deno-lint-ignore require-await -- what fails rejects
@@ -136,7 +131,6 @@ export class Crew {
     const { vcpus, ioWorkers, devices } = this.#parts;
     const generation = devices.publish();
     for (const handle of vcpus) if (handle.alive) handle.kick();
-    if (this.#firstWork !== undefined) { for (const worker of ioWorkers) worker.start(); }
     for (const worker of ioWorkers) await worker.changed(generation, STOP_TIMEOUT);
     for (const { id, control } of vcpus) {
       // A vCPU that has not started, is paused or has stopped reads the table before its next exit is answered.
@@ -151,7 +145,6 @@ export class Crew {
   /** Ends all vCPUs' workers. */
   async stopVcpus(): Promise<void> {
     const { vcpus } = this.#parts;
-    this.#firstWork?.hasten();
     // What is still to be started could not be stopped; the run tells of a start that failed.
     await this.#starting.catch(() => {});
     for (const handle of vcpus) handle.request(Wanted.stop);
