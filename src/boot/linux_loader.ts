@@ -48,10 +48,8 @@ export interface LinuxOptions {
   readonly entry?: EntryChoice;
 }
 
-/** Everything to be done before vCPU 0 can run. */
+/** Everything to be done before vCPU 0 can run, besides reading the {@linkcode kernelRanges}. */
 export interface LinuxPlan {
-  /** To be read from the kernel's file: its {@linkcode kernelRanges}. What lies between is zero. */
-  readonly kernel: readonly FileRange[];
   /** To be read from the initrd's file. */
   readonly initrd?: FileRange;
   /** To be written: what the protocol hands over, command line, page tables, GDT. */
@@ -96,7 +94,6 @@ export function planLinux(image: KernelImage, options: LinuxOptions): LinuxPlan 
     rsdpAddress: options.rsdpAddress ?? 0,
   });
   return {
-    kernel: needs.ranges,
     ...(initrd && { initrd }),
     placements: [...placements, { address: COMMAND_LINE_ADDRESS, bytes: commandLine }],
     entry,
@@ -105,7 +102,7 @@ export function planLinux(image: KernelImage, options: LinuxOptions): LinuxPlan 
 }
 
 /**
- * Which part of the kernel's file goes where, which RAM alone decides.
+ * Which part of the kernel's file goes where, which RAM alone decides. What lies between is zero.
  *
  * @param ram the machine's, ascending
  * @param entry how the kernel is entered

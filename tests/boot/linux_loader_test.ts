@@ -9,7 +9,7 @@ import { type BzImage, parseBzImage } from "../../src/boot/bzimage.ts";
 import { type ElfKernel, parseElfKernel } from "../../src/boot/elf_kernel.ts";
 import { KernelError } from "../../src/boot/kernel_error.ts";
 import { MemoryFile } from "../../src/boot/kernel_file.ts";
-import { type LinuxOptions, planLinux } from "../../src/boot/linux_loader.ts";
+import { kernelRanges, type LinuxOptions, planLinux } from "../../src/boot/linux_loader.ts";
 import { GuestMemory } from "../../src/memory/guest_memory.ts";
 import { elfImage, type ElfOptions, pvhNotes, SEGMENTS } from "./elf_image.ts";
 import { type ImageOptions, kernelImage } from "./kernel_image.ts";
@@ -38,8 +38,9 @@ Deno.test("planLinux() puts kernel, initrd and command line where the zero page 
   const kernel = kernelImage();
   const initrd = crypto.getRandomValues(new Uint8Array(5000));
   const options = { ...OPTIONS, initrdSize: initrd.length, rsdpAddress: 0xe0000 };
-  const plan = planLinux(parseBzImage(kernel, kernel.length, "vmlinuz"), options);
-  const [{ offset, length, address } = NOTHING] = plan.kernel;
+  const file = parseBzImage(kernel, kernel.length, "vmlinuz");
+  const plan = planLinux(file, options);
+  const [{ offset, length, address } = NOTHING] = kernelRanges(file, options.ram);
   memory.write(address, kernel.subarray(offset, offset + length));
   memory.write(plan.initrd?.address ?? 0, initrd);
   place(memory, plan.placements);
@@ -116,7 +117,7 @@ for (const [name, options, message] of TOO_LARGE) {
 
 Deno.test("planLinux() runs a kernel that is not relocatable at its preferred address", () => {
   const fields = { relocatable_kernel: 0, pref_address: 0x1000000, kernel_alignment: 0x40000000 };
-  assertEquals(planLinux(image({ fields }), OPTIONS).kernel[0]?.address, 0x100000);
+  assertEquals(kernelRanges(image({ fields }), OPTIONS.ram)[0]?.address, 0x100000);
 });
 
 Deno.test("planLinux() refuses more memory ranges than the zero page has room for", () => {
@@ -140,7 +141,8 @@ function elf(options: ElfOptions = {}): ElfKernel {
 Deno.test("planLinux() starts an ELF kernel by its 64-bit entry with a zero page of its own", () => {
   const options = { ...OPTIONS, initrdSize: 5000, rsdpAddress: 0xe0000, entry: "linux64" as const };
   const plan = planLinux(elf(), options);
-  assertEquals(plan.kernel.map(({ offset, length, address }) => [offset, length, address]), [
+  const ranges = kernelRanges(elf(), options.ram, options.entry);
+  assertEquals(ranges.map(({ offset, length, address }) => [offset, length, address]), [
     [0x1000, 0x800, 0x1000000],
     [0x1800, 0x100, 0x1400000],
   ]);

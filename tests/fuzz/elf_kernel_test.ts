@@ -5,7 +5,7 @@ import { VireoError } from "../../src/base/errors.ts";
 import { sizeof } from "../../src/base/struct.ts";
 import { MemoryFile } from "../../src/boot/kernel_file.ts";
 import { parseKernel } from "../../src/boot/kernel_image.ts";
-import { planLinux } from "../../src/boot/linux_loader.ts";
+import { kernelRanges, type LinuxOptions, planLinux } from "../../src/boot/linux_loader.ts";
 import { elfImage, type ElfSegmentPlan, pvhNotes, SEGMENTS } from "../boot/elf_image.ts";
 import { fuzz, type Random } from "../support/random.ts";
 import { checkPlan } from "./plan_oracle.ts";
@@ -67,14 +67,17 @@ Deno.test("planLinux() stays within RAM whatever an ELF kernel says, or refuses 
     const least = random.chance(0.7) ? 32 * MIB : MIB;
     const ramEnd = PAGE * random.between(least / PAGE, 64 * MIB / PAGE);
     try {
-      const plan = planLinux(parseKernel(new MemoryFile("vmlinux", bytes)), {
+      const image = parseKernel(new MemoryFile("vmlinux", bytes));
+      const options: LinuxOptions = {
         ram: splitRam(ramEnd),
         commandLine: "x".repeat(random.below(2200)),
         initrdSize: random.chance(0.5) ? 0 : random.below(48 * MIB),
         entry: random.pick(["auto", "linux64", "pvh"]),
-      });
-      checkPlan(plan, ramEnd);
-      const found = plan.kernel.map(({ offset, length, address }) => [offset, length, address]);
+      };
+      const plan = planLinux(image, options);
+      const kernel = kernelRanges(image, options.ram, options.entry);
+      checkPlan(kernel, plan, ramEnd);
+      const found = kernel.map(({ offset, length, address }) => [offset, length, address]);
       assertEquals(found, expectedRanges(bytes));
       for (const [offset = 0, length = 0] of found) assert(offset + length <= bytes.length);
       const rip = Number(plan.entry.registers.rip);

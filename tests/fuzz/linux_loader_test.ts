@@ -3,7 +3,7 @@ import { setup_header, SETUP_HEADER_OFFSET } from "../../src/abi/boot.ts";
 import { PAGE_SIZE, splitRam } from "../../src/arch/x86_64/layout.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { parseBzImage } from "../../src/boot/bzimage.ts";
-import { planLinux } from "../../src/boot/linux_loader.ts";
+import { kernelRanges, planLinux } from "../../src/boot/linux_loader.ts";
 import { bzImagePayload } from "../../src/boot/vmlinux.ts";
 import { kernelImage } from "../boot/kernel_image.ts";
 import { fuzz, type Random } from "../support/random.ts";
@@ -30,12 +30,13 @@ Deno.test("planLinux() stays within RAM whatever a kernel's header says, or refu
     const ramEnd = PAGE_SIZE * random.between(256, 64 * MIB / PAGE_SIZE);
     try {
       const image = parseBzImage(file.subarray(0, 1024), file.length, "vmlinuz");
+      const ram = splitRam(ramEnd);
       const plan = planLinux(image, {
-        ram: splitRam(ramEnd),
+        ram,
         commandLine: "x".repeat(random.below(4096)),
         initrdSize: random.below(48 * MIB),
       });
-      checkPlan(plan, ramEnd);
+      checkPlan(kernelRanges(image, ram), plan, ramEnd);
     } catch (error) {
       if (!(error instanceof VireoError)) throw error;
     }

@@ -6,11 +6,16 @@
 
 import { assert } from "@std/assert";
 import type { LinuxPlan } from "../../src/boot/linux_loader.ts";
+import type { FileRange } from "../../src/boot/kernel_file.ts";
 
-/** Every range that a plan writes lies in RAM, and no two of them meet. */
-export function checkPlan(plan: LinuxPlan, ramEnd: number): void {
+/** Every range that a kernel is read to or its plan writes lies in RAM, and no two of them meet. */
+export function checkPlan(
+  kernel: readonly FileRange[],
+  plan: LinuxPlan,
+  ramEnd: number,
+): void {
   const ranges = [
-    ...plan.kernel,
+    ...kernel,
     ...(plan.initrd ? [plan.initrd] : []),
     ...plan.placements.map(({ address, bytes }) => ({ address, length: bytes.length })),
   ].toSorted((a, b) => a.address - b.address);
