@@ -7,6 +7,7 @@
 
 import { type BootFiles, findBootFiles, KERNEL_PACKAGE } from "../../src/boot/boot_files.ts";
 import { type CpioEntry, writeCpio } from "../../src/boot/cpio.ts";
+import { defaultCommandLine } from "../../src/boot/default_command_line.ts";
 import { markProgram } from "../../src/boot/mark_program.ts";
 import { type KernelModule, readModulesFolder, resolveModules } from "../../src/boot/modules.ts";
 import { fetchPackages } from "../../src/boot/packages.ts";
@@ -31,20 +32,12 @@ export const GUEST_MARK = {
   drivers: "D",
 } as const;
 
-/** Every monitor ends by a triple fault: it is the one reset that all of them have. */
-const PARAMETERS = [
-  "console=ttyS0",
-  "panic=-1",
-  "reboot=t",
-  "tsc=reliable",
-  "no_timer_check",
-  "random.trust_cpu=on",
-  "cryptomgr.notests",
-  "pci=off",
-  "8250.nr_uarts=1",
-  "quiet",
-  "rdinit=/bench/init",
-];
+/** What `vireo boot` gives a guest, but that every monitor ends by a triple fault: it is the one reset that all of them have. */
+const PARAMETERS = defaultCommandLine({
+  ownInit: true,
+  verbose: false,
+  more: "reboot=t rdinit=/bench/init",
+}).split(" ");
 
 /**
  * Puts the guest's files into a folder.
