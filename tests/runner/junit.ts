@@ -12,17 +12,23 @@ export function parseJunit(xml: string): TestResult[] {
 }
 
 function testsOf(file: string, body: string): TestResult[] {
-  const tests: TestResult[] = [];
+  const tests: (TestResult & { why: string })[] = [];
   const cases = body.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g);
   for (const [, attributes = "", content = ""] of cases) {
     const name = attribute(attributes, "name");
-    if (tests.some((test) => name.startsWith(`${test.name} > `))) continue;
+    const why = failureOf(content);
+    const whole = tests.find((test) => name.startsWith(`${test.name} > `));
+    if (whole !== undefined) {
+      whole.why += why;
+      continue;
+    }
     tests.push({
       file,
       name,
       line: Number(attribute(attributes, "line")),
       outcome: outcomeOf(content),
       seconds: Number(attribute(attributes, "time")),
+      why,
     });
   }
   return tests;
@@ -31,6 +37,10 @@ function testsOf(file: string, body: string): TestResult[] {
 function outcomeOf(content: string): Outcome {
   if (/^\s*<(failure|error)\b/.test(content)) return "failed";
   return /^\s*<skipped\b/.test(content) ? "skipped" : "passed";
+}
+
+function failureOf(content: string): string {
+  return decode(content.match(/^\s*<failure\b[^>]*>([\s\S]*?)<\/failure>/)?.[1] ?? "");
 }
 
 function attribute(attributes: string, name: string): string {

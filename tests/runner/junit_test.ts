@@ -23,9 +23,16 @@ const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
 Deno.test("parseJunit() gives each test with file, line, time and outcome, and no steps", () => {
   const file = "tests/a_test.ts";
   assertEquals(parseJunit(REPORT), [
-    { file, name: "one", line: 3, outcome: "skipped", seconds: 0 },
-    { file, name: 'two <&"x">\t', line: 4, outcome: "passed", seconds: 1.25 },
-    { file, name: "three", line: 5, outcome: "failed", seconds: 0.003 },
+    { file, name: "one", line: 3, outcome: "skipped", seconds: 0, why: "" },
+    { file, name: 'two <&"x">\t', line: 4, outcome: "passed", seconds: 1.25, why: "" },
+    {
+      file,
+      name: "three",
+      line: 5,
+      outcome: "failed",
+      seconds: 0.003,
+      why: "1 test step failed.<skipped/>",
+    },
   ]);
 });
 

@@ -29,14 +29,26 @@ export function skipLines(part: Part): string[] {
   );
 }
 
-/** A line for each failed test and each problem. */
+/** A line for each failed test and each problem; below a test's the beginning of what it threw. */
 export function failureLines(part: Part): string[] {
   const failed = part.tests.filter((test) => test.outcome === "failed");
   return [
-    ...failed.map((test) => `FAILED: ${label(part)}: ${test.file}:${test.line}: ${test.name}`),
+    ...failed.flatMap((test) => [
+      `FAILED: ${label(part)}: ${test.file}:${test.line}: ${test.name}`,
+      ...beginning(test.why),
+    ]),
     ...part.problems.map((problem) => `FAILED: ${label(part)}: ${problem}`),
   ];
 }
+
+/** The first lines of a text that say something, indented and not too long to read. */
+function beginning(text: string): string[] {
+  return text.split("\n").filter((line) => line.trim() !== "").slice(0, WHY_LINES)
+    .map((line) => `    ${line.slice(0, WHY_WIDTH)}`);
+}
+
+const WHY_LINES = 12;
+const WHY_WIDTH = 200;
 
 function label(part: Part): string {
   return `${part.title} (${part.place}, Deno ${part.deno})`;

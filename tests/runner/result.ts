@@ -20,6 +20,8 @@ export interface TestResult {
   readonly line: number;
   readonly outcome: Outcome;
   readonly seconds: number;
+  /** What a failed one, and its steps, threw; else empty. */
+  readonly why: string;
 }
 
 /** A test that was skipped, and why. */

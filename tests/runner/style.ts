@@ -54,6 +54,7 @@ async function runCheck(check: StyleCheck, signal: AbortSignal): Promise<TestRes
     line: 1,
     outcome: passed ? "passed" : "failed",
     seconds: milliseconds / 1000,
+    why: passed ? "" : lines.join("\n"),
   };
 }
 

@@ -57,7 +57,14 @@ export async function runTests(host: TestHost, part: TestPart): Promise<Part> {
 
 /** A part that could not run at all here: it counts as one skipped test. */
 export function skippedPart(title: string, deno: string, reason: string): Part {
-  const test: TestResult = { file: "tests", name: title, line: 0, outcome: "skipped", seconds: 0 };
+  const test: TestResult = {
+    file: "tests",
+    name: title,
+    line: 0,
+    outcome: "skipped",
+    seconds: 0,
+    why: "",
+  };
   const skipped = [{ test, reason }];
   return { title, place: "host", deno, tests: [test], skipped, problems: [] };
 }

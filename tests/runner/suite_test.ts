@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { failureLines } from "./report.ts";
 import { judge } from "./suite.ts";
 import { closingLine, type Part, totals, verdict } from "./result.ts";
 
@@ -89,6 +90,20 @@ Deno.test("judge() gives a test that a loop registers the reason of its file", (
 Deno.test("verdict() fails a suite in which nothing passed", () => {
   const part = judge(HOST, { title: "unit", files: [] }, FINE, report(""), []);
   assertEquals(verdict([part]), { passed: 0, failed: 1, skipped: 0 });
+});
+
+Deno.test("failureLines() tells below each failed test what it threw", () => {
+  const part = judged(
+    { code: 1, problem: undefined },
+    report(FAILED.replace("no<", "Error: a\n\n  b\n".concat("c\n".repeat(50), "<"))),
+  );
+  assertEquals(failureLines(part).slice(0, 4), [
+    "FAILED: unit (host, Deno 2.9.6): tests/a_test.ts:9: two",
+    "    Error: a",
+    "      b",
+    "    c",
+  ]);
+  assertEquals(failureLines(part).length, 13);
 });
 
 Deno.test("closingLine() leaves out skips where there are none", () => {
