@@ -15,11 +15,11 @@ const HUGE_PAGES = "/proc/sys/vm/nr_hugepages";
 
 const CONSOLE = '[console]\nbackend = "file"\npath = "console.log"\n';
 
-/** The smaps entry of the guest's RAM: the process' mapping of 128 MiB. */
+/** The smaps entry of the guest's RAM: the process' mapping of 128 MiB that can be written, unlike what V8 reserves. */
 function ramOf(pid: number): Readonly<Record<string, string>> {
   const text = Deno.readTextFileSync(`/proc/${pid}/smaps`);
   const entries = text.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
-  const ram = entries.find((entry) => /^Size: +131072 kB$/m.test(entry));
+  const ram = entries.find((entry) => /^\S+ rw[^]*^Size: +131072 kB$/m.test(entry));
   assert(ram !== undefined, text);
   const [head = "", ...fields] = ram.split("\n");
   return {
