@@ -15,11 +15,17 @@ const HUGE_PAGES = "/proc/sys/vm/nr_hugepages";
 
 const CONSOLE = '[console]\nbackend = "file"\npath = "console.log"\n';
 
-/** The smaps entry of the guest's RAM: the process' mapping of 128 MiB that can be written, unlike what V8 reserves. */
+/**
+ * The smaps entry of the guest's RAM of 128 MiB: the writable mapping of that size. Next to it the kernel may have made one
+ * with it of what malloc() took.
+ */
 function ramOf(pid: number): Readonly<Record<string, string>> {
   const text = Deno.readTextFileSync(`/proc/${pid}/smaps`);
   const entries = text.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
-  const ram = entries.find((entry) => /^\S+ rw[^]*^Size: +131072 kB$/m.test(entry));
+  const ram = entries.find((entry) => {
+    const [, size = ""] = /^\S+ rw-[^]*^Size: +(\d+) kB$/m.exec(entry) ?? [];
+    return Number(size) >= KIB_OF_128_MIB && Number(size) < 2 * KIB_OF_128_MIB;
+  });
   assert(ram !== undefined, text);
   const [head = "", ...fields] = ram.split("\n");
   return {

@@ -20,12 +20,14 @@ function withFile(work: (path: string) => void): void {
   }
 }
 
-/** Bytes of a mapping that are of one kind, by the kernel's account. */
+/** Bytes of the mapping around an address that are of one kind, by the kernel's account; it joins private ones that touch. */
 function smaps(address: number, field: string): number {
-  const text = Deno.readTextFileSync("/proc/self/smaps");
-  const at = text.indexOf(`${address.toString(16).padStart(8, "0")}-`);
-  const line = text.slice(at).split("\n").find((line) => line.startsWith(`${field}:`));
-  return Number(line?.match(/(\d+) kB/)?.[1]) * 1024;
+  const entries = Deno.readTextFileSync("/proc/self/smaps").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const entry = entries.find((text) => {
+    const [start = NaN, end = NaN] = text.split(/[- ]/, 2).map((digits) => parseInt(digits, 16));
+    return start <= address && address < end;
+  });
+  return Number(entry?.match(new RegExp(`^${field}: +(\\d+) kB`, "m"))?.[1]) * 1024;
 }
 
 Deno.test(
@@ -95,7 +97,9 @@ Deno.test(
   "ramAllocator() leaves pages to the guest's first use by default",
   requirement("ffi"),
   () => {
-    using ram = ramAllocator({ memory: MIB, memoryOptions: {} })(MIB);
+    using ram = ramAllocator({ memory: 256 * MIB, memoryOptions: {} })(256 * MIB);
+    assert(smaps(ram.address, "Size") >= 256 * MIB);
+    assert(smaps(ram.address, "Rss") < 128 * MIB);
     assertEquals(smaps(ram.address, "Locked"), 0);
   },
 );
