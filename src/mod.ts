@@ -91,9 +91,27 @@ export type { DirectFile } from "./storage/image_file.ts";
 // Devices.
 
 export type { CoalescedRange, DevicePlan, Doorbell } from "./devices/device_plan.ts";
+export { busDevice, type BusDeviceOptions } from "./devices/device_module.ts";
+export {
+  type OwnVirtioDeviceOptions,
+  virtioDevice,
+  type VirtioDeviceOptions,
+} from "./virtio/mmio_plan.ts";
+export type { EndRequest, FrontContext, FrontFactory, FrontRequest } from "./devices/front.ts";
+export type { Back, BackContext, BackFactory } from "./devices/back.ts";
+export type {
+  VirtioContext,
+  VirtioDevice,
+  VirtioDeviceFactory,
+  VirtioRegisters,
+} from "./virtio/virtio_device.ts";
+export type { VirtioSpec } from "./virtio/virtio_spec.ts";
+export { DescriptorChain } from "./virtio/descriptor_chain.ts";
+export type { Virtqueue } from "./virtio/virtqueue.ts";
+export type { IrqLine } from "./bus/irq_line.ts";
+export type { EventHandler, EventLoop, EventLoopOptions, LoopTimer } from "./host/event_loop.ts";
 export { debugExit, type DebugPortOptions, debugYield } from "./devices/debug_port.ts";
-export type { EndRequest } from "./devices/front.ts";
-export type { BusName, BusWindow } from "./bus/bus_device.ts";
+export type { BusDevice, BusName, BusWindow } from "./bus/bus_device.ts";
 export type { DeviceDescriptor, PlainValue } from "./bus/device_descriptor.ts";
 
 // Memory and descriptors.
@@ -103,7 +121,8 @@ export type { GuestAddress } from "./memory/guest_address.ts";
 export type { AddressRange } from "./memory/address_space.ts";
 export { SharedLock, SharedState } from "./memory/shared_state.ts";
 export { type AnonymousOptions, Mapping } from "./host/mapping.ts";
-export { Fd } from "./host/fd.ts";
+export { EPOLLIN, EPOLLOUT } from "./abi/linux.ts";
+export { EventFd, Fd } from "./host/fd.ts";
 
 // KVM itself.
 

@@ -129,7 +129,9 @@ export const EFD_SEMAPHORE = 1;
 export const EPOLL_CLOEXEC = 0o2000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
+/** There is something to read. */
 export const EPOLLIN = 0x001;
+/** There is room to write. */
 export const EPOLLOUT = 0x004;
 
 /** `struct epoll_event`, packed on x86-64; `data` split in halves: descriptor and generation. */

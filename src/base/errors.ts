@@ -10,7 +10,7 @@
  * `platform` an operating system or processor that there is no hypervisor for; `launch` a process that did not get ready;
  * `system` a call of the host's kernel; `guest` what the guest or its files did; `range` an address, size, number or name that is
  * none; `unsupported` what cannot be done now, or at all; `environment` something that this host lacks, from a file to its
- * network; `internal` our own fault.
+ * network; `device` a device of the program's own that cannot be made, or has failed; `internal` our own fault.
  */
 export type ErrorKind =
   | "open"
@@ -35,6 +35,7 @@ export type ErrorKind =
   | "range"
   | "unsupported"
   | "environment"
+  | "device"
   | "internal";
 
 /** Base of every error that Vireo throws on purpose. */

@@ -35,6 +35,8 @@ export interface DeviceDescriptor {
   readonly worker: number;
   /** Opened descriptors by role: `input`, `output`, `image`, `notify0`. */
   readonly fds: { readonly [role: string]: number };
+  /** URL of the program's module that makes it; absent for Vireo's own devices. */
+  readonly module?: string;
   /** What else its kind needs. */
   readonly options: { readonly [name: string]: PlainValue };
 }

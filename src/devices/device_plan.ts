@@ -35,6 +35,8 @@ export interface DevicePlan {
   readonly kind: string;
   /** Unique in the machine. */
   readonly id: string;
+  /** URL of the program's module that makes it; absent for Vireo's own devices. */
+  readonly module?: string;
   /** Windows at fixed addresses; or the size of one memory window that the machine places. */
   readonly windows: readonly BusWindow[] | { readonly allocate: number };
   /** A fixed interrupt pin, `allocate` for one that the machine picks, or none. */

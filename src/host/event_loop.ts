@@ -38,8 +38,8 @@ export interface EventLoopOptions {
   readonly pause?: EventFd;
   /** Quiesces the worker's devices and waits until they may go on. */
   readonly onPause?: () => void;
-  /** Gets what a handler threw, with its descriptor; the loop goes on. */
-  readonly onError: (error: unknown, fd: number) => void;
+  /** Gets what a handler threw, with its descriptor and {@linkcode EventLoop.as} whom it was added; the loop goes on. */
+  readonly onError: (error: unknown, fd: number, owner: string) => void;
 }
 
 /** Events fetched by one call. */
@@ -52,6 +52,7 @@ interface Registration {
   readonly events: number;
   /** Epoll refuses regular files and /dev/null, which are always ready. */
   readonly alwaysReady: boolean;
+  readonly owner: string;
 }
 
 /** Waits for descriptors and calls their handlers, one at a time, in one isolate. */
@@ -66,8 +67,14 @@ export class EventLoop implements Disposable {
   readonly #changeView = new DataView(this.#change.buffer);
   #generation = 0;
   #stopping = false;
+  /** Whose work is being done. */
+  #owner = "";
 
-  /** @param options the reserved eventfds and what to do about errors */
+  /**
+   * A loop that waits for nothing yet.
+   *
+   * @param options the reserved eventfds and what to do about errors
+   */
   constructor(options: EventLoopOptions) {
     this.#options = options;
     const result = epollCalls().epoll_create1(EPOLL_CLOEXEC);
@@ -96,7 +103,8 @@ export class EventLoop implements Disposable {
     const alwaysReady = result === -EPERM;
     if (!alwaysReady) check("epoll_ctl(ADD)", result, `Cannot wait for descriptor ${fd}`);
     else this.#alwaysReady.push(fd);
-    this.#registrations[fd] = { handler, generation, events, alwaysReady };
+    const owner = this.#owner;
+    this.#registrations[fd] = { handler, generation, events, alwaysReady, owner };
   }
 
   /** Forgets a descriptor, events already fetched included; one that was never added is no error. */
@@ -110,6 +118,17 @@ export class EventLoop implements Disposable {
     }
     const result = this.#control(EPOLL_CTL_DEL, fd, 0, 0);
     if (result !== -ENOENT) check("epoll_ctl(DEL)", result, `Cannot forget descriptor ${fd}`);
+  }
+
+  /** Does somebody's work: what is added meanwhile, and later by handlers of that, is theirs, and so are its errors. */
+  as<Result>(owner: string, work: () => Result): Result {
+    const before = this.#owner;
+    this.#owner = owner;
+    try {
+      return work();
+    } finally {
+      this.#owner = before;
+    }
   }
 
   /** A timer whose handler runs in this loop; disposing it removes it. */
@@ -150,7 +169,7 @@ export class EventLoop implements Disposable {
     const registration = this.#registrations[fd];
     // A handler earlier in this batch may have removed it, or closed it and added another of the same number.
     if (registration?.generation !== generation) return;
-    this.#call(registration.handler, this.#eventView.getUint32(at + EpollEvent.events, true), fd);
+    this.#call(registration, this.#eventView.getUint32(at + EpollEvent.events, true), fd);
   }
 
   #dispatchAlwaysReady(): number {
@@ -160,17 +179,20 @@ export class EventLoop implements Disposable {
       const fd = this.#alwaysReady[i] ?? -1;
       const registration = this.#registrations[fd];
       if (!registration) continue;
-      this.#call(registration.handler, registration.events, fd);
+      this.#call(registration, registration.events, fd);
       handled++;
     }
     return handled;
   }
 
-  #call(handler: EventHandler, events: number, fd: number): void {
+  #call({ handler, owner }: Registration, events: number, fd: number): void {
+    this.#owner = owner;
     try {
       handler(events);
     } catch (error) {
-      this.#options.onError(error, fd);
+      this.#options.onError(error, fd, owner);
+    } finally {
+      this.#owner = "";
     }
   }
 
@@ -209,6 +231,8 @@ export class LoopTimer implements Disposable {
   readonly #expirations = new Uint8Array(8);
 
   /**
+   * A timer that is not set.
+   *
    * @param loop that the handler runs in
    * @param handler called once an expiry; several that were missed make one call
    */

@@ -191,6 +191,8 @@ export class EventFd implements Disposable {
   readonly #owned: boolean;
 
   /**
+   * An eventfd that is there.
+   *
    * @param fd an eventfd
    * @param owned whether dispose closes it
    */

@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly platform?: Partial<Platform>;
   /** Devices behind the description's. */
   readonly devices?: readonly DevicePlan[];
+  /** Modules of devices that are to be added while the machine runs. */
+  readonly modules?: readonly (URL | string)[];
   /** Takes what happens, down to the description's `log.level`, beside `log.file`; without either nothing is said. */
   readonly logger?: Logger;
   /** Takes messages of devices: lines on a control port, keys of the console. */
@@ -56,7 +58,7 @@ export async function createMachine(
   source: MachineSource,
   options: MachineOptions = {},
 ): Promise<Machine> {
-  const { loader, hooks, platform, devices, logger, onMessage, driver } = options;
+  const { loader, hooks, platform, devices, modules, logger, onMessage, driver } = options;
   const description = describeMachine(source, { hasLoader: loader !== undefined });
   using stack = new DisposableStack();
   const file = stack.use(LogFile.of(description));
@@ -80,6 +82,7 @@ export async function createMachine(
     },
     ...(hooks === undefined ? {} : { hooks }),
     ...(devices === undefined ? {} : { devices }),
+    ...(modules === undefined ? {} : { modules }),
     ...(driver === undefined ? {} : { driver }),
   });
 }

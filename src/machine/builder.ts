@@ -27,6 +27,7 @@ import { IoWorkerHandle } from "./io_worker_handle.ts";
 import type { Loader, MachineInfo } from "./loader.ts";
 import { MachineEvents, type MachineOwner } from "./events.ts";
 import { Machine } from "./machine.ts";
+import { machineModules } from "./machine_modules.ts";
 import { type Platform, x86Platform } from "./platform.ts";
 import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
@@ -60,6 +61,8 @@ export interface BuildParts {
   readonly ptys?: { readonly [what: string]: string };
   /** Devices behind the description's. */
   readonly devices?: readonly DevicePlan[];
+  /** Modules of devices that are to be added later. */
+  readonly modules?: readonly (URL | string)[];
   /** Disposed of after the machine, or when it cannot be built. */
   readonly holding?: Disposable;
   /** The kernel's door; the real one where absent. */
@@ -163,11 +166,13 @@ export async function buildMachine(
     };
     loading.push(settled(() => parts.loader.loadMemory(info, memory)));
     const events = new MachineEvents(parts.owner ?? {});
+    const modules = machineModules(devices.descriptors, parts.modules ?? []);
     const machine = {
       state: state.buffer,
       table: devices.tableOffset,
       end: endWord,
       ringLock,
+      modules: modules.fronts,
       marks: marks?.offset ?? -1,
     };
     const vcpus = makeVcpus({
@@ -206,10 +211,11 @@ export async function buildMachine(
         else if (!interrupts) throw waitsForEver(index);
       });
     }
+    const table = devices.tableOffset;
     const makeIoWorker = (index: number) =>
-      new IoWorkerHandle({ index, state, table: devices.tableOffset, regions, events });
+      new IoWorkerHandle({ index, state, table, regions, modules: modules.backs, events });
     events.note("info", "The machine is built", { cpus: config.cpus, memory: config.memory });
-    return Machine.of({
+    return await Machine.of({
       config,
       vm,
       memory,
@@ -223,9 +229,10 @@ export async function buildMachine(
       ),
       makeIoWorker,
       devices,
+      modules,
       events,
       holdings: joined(mappings, stack),
-    });
+    }).prepare();
   } finally {
     await Promise.all(loading);
   }

@@ -24,6 +24,9 @@ export interface CrewParts {
 /** How long workers get to stop, and outputs to take what the guest has written, in ms. */
 export const STOP_TIMEOUT = 10_000;
 
+/** How long workers get to load a program's modules and make their devices, in ms: they give up before that themselves. */
+const PREPARE_TIMEOUT = 40_000;
+
 /** All workers of one machine. */
 export class Crew {
   readonly #parts: CrewParts;
@@ -42,6 +45,19 @@ export class Crew {
   }
 
   /**
+   * Starts all workers, which make their devices and then wait for {@linkcode Crew.start}.
+   *
+   * @returns whether all have; what failed has been said, or is about to be
+   * @throws VireoError of kind `device` where one is not ready in time
+   */
+  async prepare(): Promise<boolean> {
+    const { vcpus, ioWorkers } = this.#parts;
+    const workers = [...vcpus, ...ioWorkers];
+    const prepared = await Promise.all(workers.map((worker) => worker.prepare(PREPARE_TIMEOUT)));
+    return prepared.every((one) => one);
+  }
+
+  /**
    * vCPU 0 first, since it boots the guest; what the guest needs only later starts while it runs, and not before: the start of an
    * isolate takes a processor for some 10 ms.
    *
@@ -50,6 +66,7 @@ export class Crew {
    */
   start(barrier: boolean): Promise<void> {
     this.#started = true;
+    for (const worker of this.#parts.ioWorkers) worker.release();
     return this.#starting = barrier ? this.#startAll() : this.#startFirst();
   }
 

@@ -122,6 +122,7 @@ export class DeviceSet implements Disposable {
     return {
       kind: plan.kind,
       id: plan.id,
+      ...(plan.module === undefined ? {} : { module: plan.module }),
       incarnation: ++this.#incarnations,
       windows,
       gsi,

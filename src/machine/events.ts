@@ -6,6 +6,7 @@
 
 import type { LogEntry } from "../base/log.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
+import type { WorkerFailure } from "../devices/device_module.ts";
 import type { VcpuEnded, VcpuMessage, VcpuYielded } from "../vcpu/messages.ts";
 
 /** A message that a device posts to the machine's owner: a line on a control port, a key. */
@@ -70,9 +71,9 @@ export class MachineEvents {
     this.#owner.warning?.(device, text);
   }
 
-  /** A worker other than a vCPU's failed: our own fault, which ends the machine. */
-  failed(text: string): void {
-    this.heard({ type: "ended", vcpu: -1, cause: "vcpu-error", detail: 0, text });
+  /** A worker other than a vCPU's failed, which ends the machine. */
+  failed(text: string, cause: WorkerFailure["cause"] = "vcpu-error"): void {
+    this.heard({ type: "ended", vcpu: -1, cause, detail: 0, text });
   }
 
   /** No vCPU will ever run an instruction again. */

@@ -6,6 +6,7 @@
 
 import { VireoError } from "../base/errors.ts";
 import { EventFd } from "../host/fd.ts";
+import type { ModuleUse } from "../devices/device_module.ts";
 import type { RegionDescriptor } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import {
@@ -17,6 +18,7 @@ import {
   IoWanted,
 } from "../virtio/io_control.ts";
 import type { MachineEvents } from "./events.ts";
+import { notReady } from "./machine_modules.ts";
 
 /** What an I/O worker is made from. */
 export interface IoWorkerParts {
@@ -25,6 +27,8 @@ export interface IoWorkerParts {
   /** Offset of the decode table. */
   readonly table: number;
   readonly regions: readonly RegionDescriptor[];
+  /** Modules that make devices of it. */
+  readonly modules: readonly ModuleUse[];
   /** Whom to tell what the worker says. */
   readonly events: MachineEvents;
 }
@@ -49,7 +53,7 @@ export class IoWorkerHandle implements Disposable {
   /** Starts the isolate where it has not been. Notifications that come before it is up wait in their eventfds. */
   start(): void {
     if (this.#worker !== undefined) return;
-    const { index, state, table, regions } = this.#parts;
+    const { index, state, table, regions, modules } = this.#parts;
     const worker = new Worker(new URL("../virtio/io_worker.ts", import.meta.url), {
       type: "module",
     });
@@ -66,10 +70,32 @@ export class IoWorkerHandle implements Disposable {
       table,
       control: this.#offset,
       regions,
+      modules,
       stop: this.#stop.number,
       wake: this.#wake.number,
     };
     worker.postMessage(start);
+  }
+
+  /**
+   * Starts the isolate and has it make its devices, which then hold still until {@linkcode IoWorkerHandle.release}.
+   *
+   * @returns whether they are made; why not is said, or about to be
+   * @throws VireoError of kind `device` where that takes longer
+   */
+  async prepare(timeout: number): Promise<boolean> {
+    this.#control.request(IoWanted.pause);
+    this.start();
+    const done = (now: IoState) => now === IoState.paused || now === IoState.stopped;
+    if (await this.#control.until(done, timeout)) return this.#control.state === IoState.paused;
+    throw notReady(`I/O worker ${this.#parts.index}`, timeout);
+  }
+
+  /** Lets devices that are prepared work. */
+  release(): void {
+    if (this.#worker === undefined) return;
+    this.#control.request(IoWanted.run);
+    this.#wake.signal();
   }
 
   /** Finishes I/O in flight and starts no more; resets are still answered. */
@@ -151,7 +177,7 @@ export class IoWorkerHandle implements Disposable {
       case "warning":
         return events.warn(message.device, message.text);
       case "failed":
-        return events.failed(message.text);
+        return events.failed(message.text, message.cause);
       case "finished":
         return this.#lastMessage.resolve();
       default:

@@ -22,6 +22,7 @@ import { type Panel, pressPowerButtonOf, resizeConsoleOf, serialLogOf } from "./
 import { CoalescedWatch } from "./coalesced_watch.ts";
 import { HaltWatch } from "./halt_watch.ts";
 import { Lifecycle, type MachineState } from "./lifecycle.ts";
+import { type MachineModules, requireLoaded } from "./machine_modules.ts";
 import { type Outcome, outcomeOf, outcomeOfSignal, outcomeOfYield } from "./outcome.ts";
 
 /** What the builder hands over. */
@@ -33,6 +34,8 @@ export interface MachineParts extends CrewParts {
   readonly marks: BootMarks | undefined;
   /** Pseudo-terminals by what is on them. */
   readonly ptys: { readonly [what: string]: string };
+  /** What its workers import of the program's. */
+  readonly modules: MachineModules;
   /** Where the workers' words arrive. */
   readonly events: MachineEvents;
 }
@@ -74,6 +77,26 @@ export class Machine implements AsyncDisposable {
    */
   static of(parts: MachineParts): Machine {
     return new Machine(parts);
+  }
+
+  /**
+   * Where there are modules of the program's, has all workers load them and make the devices, and closes the machine where one
+   * cannot. Its devices hold still then until it is run.
+   *
+   * @ignore for {@linkcode buildMachine} alone
+   */
+  async prepare(): Promise<this> {
+    const { modules, events } = this.#parts;
+    if (modules.fronts.length + modules.backs.length === 0) return this;
+    await using stack = new AsyncDisposableStack();
+    stack.use(this);
+    if (!await this.#crew.prepare()) {
+      await events.some();
+      const event = events.take();
+      if (event?.type === "ended") outcomeOf(event);
+    }
+    stack.move();
+    return this;
   }
 
   /** What the machine was made from. */
@@ -122,7 +145,7 @@ export class Machine implements AsyncDisposable {
    * Runs the machine until it ends, which it does once, or until somebody yields, after which it may be run on.
    *
    * @returns how it ended
-   * @throws VireoError of kind `internal` for a fault of our own, `closed` where the machine is closed meanwhile
+   * @throws VireoError of kind `internal` for a fault of our own, `device` for one of a program's device, `closed` where the machine is closed meanwhile
    */
   async run({ signal, onAbort = "return" }: RunOptions = {}): Promise<Outcome> {
     if (onAbort === "throw") signal?.throwIfAborted();
@@ -291,9 +314,11 @@ export class Machine implements AsyncDisposable {
    * Adds a device while the machine runs or before.
    *
    * @param plan what the device is
+   * @throws VireoError of kind `unsupported` for a device whose module the machine was not told of when it was made
    */
   async addDevice(plan: DevicePlan): Promise<DeviceDescriptor> {
     this.#lifecycle.requireOpen();
+    requireLoaded(plan, this.#parts.modules);
     const descriptor = this.#parts.devices.add(plan);
     this.#crew.addIoWorkers();
     await this.#crew.publishDevices();

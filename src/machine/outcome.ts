@@ -11,8 +11,8 @@ import type { EndCause, VcpuEnded, VcpuYielded } from "../vcpu/messages.ts";
  * How a run ended: the guest powered itself off, asked for a reboot, stopped for good at HLT, wrote to the debug-exit port, or
  * crashed (its own panic, a triple fault, an exit that KVM or we cannot handle); or it was `interrupted` by the run's signal, or
  * `timed-out` by one of `AbortSignal.timeout()`. After these the machine has ended. After `yield` (the guest wrote to the yield
- * port) and `user-yield` ({@linkcode Machine.yield}) its vCPUs stand still and it may be run on. Our own faults are not outcomes:
- * they are thrown.
+ * port) and `user-yield` ({@linkcode Machine.yield}) its vCPUs stand still and it may be run on. Our own faults and
+ * those of a program's device are not outcomes: they are thrown.
  */
 export type OutcomeReason =
   | "powered-off"
@@ -26,7 +26,13 @@ export type OutcomeReason =
   | "user-yield";
 
 /** What was seen: see {@linkcode EndCause}; `signal`: of the run; `yield`: of a vCPU or the owner. */
-export type OutcomeCause = Exclude<EndCause, "vcpu-error"> | "signal" | "yield";
+export type OutcomeCause =
+  | Exclude<EndCause, "device-error" | "vcpu-error">
+  | "signal"
+  | "yield";
+
+/** What is no fault of ours or of a program's device. */
+type GuestCause = Exclude<EndCause, "device-error" | "vcpu-error">;
 
 /** The end of a run. */
 export interface Outcome {
@@ -42,7 +48,7 @@ export interface Outcome {
   readonly text: string;
 }
 
-const REASONS: Record<Exclude<EndCause, "vcpu-error">, OutcomeReason> = {
+const REASONS: Record<GuestCause, OutcomeReason> = {
   "power-off": "powered-off",
   reset: "reboot",
   panic: "crashed",
@@ -52,7 +58,7 @@ const REASONS: Record<Exclude<EndCause, "vcpu-error">, OutcomeReason> = {
   "kvm-error": "crashed",
 };
 
-const SENTENCES: Record<Exclude<EndCause, "vcpu-error">, string> = {
+const SENTENCES: Record<GuestCause, string> = {
   "power-off": "The guest powered itself off",
   reset: "The guest asked for a reset",
   panic: "The guest's kernel panicked",
@@ -65,10 +71,11 @@ const SENTENCES: Record<Exclude<EndCause, "vcpu-error">, string> = {
 /**
  * The outcome that a vCPU's last word stands for.
  *
- * @throws VireoError of kind `internal` where that was a fault of our own
+ * @throws VireoError of kind `internal` where that was a fault of our own, `device` of the program's device
  */
 export function outcomeOf(ended: VcpuEnded): Outcome {
   const { cause, vcpu, detail } = ended;
+  if (cause === "device-error") throw new VireoError("device", ended.text);
   if (cause === "vcpu-error") {
     const who = vcpu < 0 ? "An I/O worker" : `vCPU ${vcpu}'s worker`;
     throw new VireoError("internal", `${who} failed: ${ended.text}`);

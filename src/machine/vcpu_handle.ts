@@ -11,6 +11,7 @@ import type { Vcpu } from "../kvm/vcpu.ts";
 import { type VcpuControl, VcpuState, Wanted } from "../vcpu/control.ts";
 import type { VcpuMessage, VcpuStart } from "../vcpu/messages.ts";
 import type { MachineEvents } from "./events.ts";
+import { notReady } from "./machine_modules.ts";
 
 /** What a vCPU's handle is made from. */
 export interface VcpuHandleParts {
@@ -78,6 +79,19 @@ export class VcpuHandle implements Disposable {
     const start: VcpuStart = { ...machine, vcpu, control, pin: own?.pin ?? [] };
     worker.postMessage(start);
     this.#worker = worker;
+  }
+
+  /**
+   * Waits until its worker has made the devices' fronts.
+   *
+   * @returns whether they are made; why not is said, or about to be
+   * @throws VireoError of kind `device` where that takes longer
+   */
+  async prepare(timeout: number): Promise<boolean> {
+    if (this.#worker === undefined) this.spawn();
+    const done = (state: VcpuState) => state !== VcpuState.starting;
+    if (await this.control.until(done, timeout)) return this.alive;
+    throw notReady(`The worker of vCPU ${this.id}`, timeout);
   }
 
   /** Lets the worker run the vCPU. */

@@ -12,6 +12,7 @@ import type { BusDevice } from "../bus/bus_device.ts";
 import { DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
+import { DeviceModules, MODULE_KIND } from "../devices/device_module.ts";
 import type { FrontContext, FrontFactory, FrontRequest } from "../devices/front.ts";
 import { FRONTS as CHIP_FRONTS } from "../devices/fronts.ts";
 import { EventFd } from "../host/fd.ts";
@@ -47,6 +48,7 @@ export class Board implements FrontContext {
   readonly #table: DecodeTable;
   readonly #control: VcpuControl;
   readonly #owner: BoardOwner;
+  readonly #modules: DeviceModules;
   readonly #warnings = new RateLimit(10, 1);
   #installed: ReadonlyMap<string, Installed> = new Map();
   #generation = -1;
@@ -56,12 +58,20 @@ export class Board implements FrontContext {
    * @param table offset of the decode table
    * @param control of the vCPU that this board belongs to
    * @param owner whom to tell
+   * @param modules make the fronts that are a program's own
    */
-  constructor(state: SharedState, table: number, control: VcpuControl, owner: BoardOwner) {
+  constructor(
+    state: SharedState,
+    table: number,
+    control: VcpuControl,
+    owner: BoardOwner,
+    modules: DeviceModules = DeviceModules.none,
+  ) {
     this.state = state;
     this.#table = new DecodeTable(state, table);
     this.#control = control;
     this.#owner = owner;
+    this.#modules = modules;
     this.refresh();
   }
 
@@ -94,6 +104,9 @@ export class Board implements FrontContext {
     const text = JSON.stringify(descriptor);
     const known = this.#installed.get(descriptor.id);
     if (known?.text === text) return known;
+    if (descriptor.kind === MODULE_KIND) {
+      return { text, front: this.#modules.front(descriptor, this) };
+    }
     const factory = FACTORIES[descriptor.kind];
     if (factory === undefined) {
       throw new VireoError(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ModuleUse } from "../devices/device_module.ts";
 import type { EndRequest } from "../devices/front.ts";
 import type { VcpuDescriptor } from "../kvm/vcpu.ts";
 
@@ -21,15 +22,24 @@ export interface VcpuStart {
   readonly end: number;
   /** Offset of the lock of the ring of coalesced writes. */
   readonly ringLock: number;
+  /** Modules that make devices' fronts. */
+  readonly modules: readonly ModuleUse[];
   /** Offset of the boot timer's marks, or -1 without one. */
   readonly marks: number;
 }
 
 /**
  * Why a machine ended: what a device asked for, `halted` (all vCPUs at HLT with interrupts off), `triple-fault`
- * (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `vcpu-error` (our own fault).
+ * (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `device-error` (a device of the program's own failed), `vcpu-error` (our
+ * own fault).
  */
-export type EndCause = EndRequest | "halted" | "triple-fault" | "kvm-error" | "vcpu-error";
+export type EndCause =
+  | EndRequest
+  | "halted"
+  | "triple-fault"
+  | "kvm-error"
+  | "device-error"
+  | "vcpu-error";
 
 /** A vCPU worker's last word about the machine; only the first of all vCPUs' counts. */
 export interface VcpuEnded {

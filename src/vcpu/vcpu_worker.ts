@@ -6,8 +6,8 @@
 
 /// <reference lib="deno.worker" />
 
-import { errorText } from "../base/errors.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
+import { DeviceModules, failureOf } from "../devices/device_module.ts";
 import type { FrontRequest } from "../devices/front.ts";
 import { openIoctl } from "../host/ioctl.ts";
 import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
@@ -24,31 +24,40 @@ import type { VcpuMessage, VcpuStart } from "./messages.ts";
 blockKicks();
 const thread = threadId();
 openIoctl();
-self.onmessage = (event: MessageEvent<VcpuStart>) => main(event.data);
+self.onmessage = ({ data }: MessageEvent<VcpuStart>) => {
+  if (data.modules.length === 0) return main(data, DeviceModules.none);
+  // Before the loop, in which nothing is awaited.
+  void DeviceModules.load(data.modules).then((modules) => main(data, modules));
+};
 
-function main(start: VcpuStart): void {
+function main(start: VcpuStart, modules: DeviceModules): void {
   const state = SharedState.attach(start.state);
   const control = new VcpuControl(state, start.control);
   try {
-    const end = run(start, state, control);
+    const end = run(start, modules, state, control);
     if (end !== undefined) announceEnd(start, state, end);
   } catch (error) {
-    const text = error instanceof Error ? error.stack ?? error.message : errorText(error);
-    announceEnd(start, state, { cause: "vcpu-error", detail: 0, text });
+    announceEnd(start, state, { ...failureOf(error), detail: 0 });
   } finally {
     control.enter(VcpuState.stopped);
     self.close();
   }
 }
 
-function run(start: VcpuStart, state: SharedState, control: VcpuControl): LoopEnd | undefined {
+function run(
+  start: VcpuStart,
+  modules: DeviceModules,
+  state: SharedState,
+  control: VcpuControl,
+): LoopEnd | undefined {
   nameThread(`vcpu_${start.vcpu.id}`);
   if (start.pin.length > 0) pinThread(start.pin);
   control.announce(thread);
+  modules.require();
   const vcpu = Vcpu.borrow(start.vcpu);
   const marks = start.marks < 0 ? undefined : new BootMarks(state, start.marks);
   const requests = new Requests(vcpu, control, marks);
-  const board = new Board(state, start.table, control, requests);
+  const board = new Board(state, start.table, control, requests, modules);
   const coalesced = vcpu.coalesced === undefined
     ? undefined
     : new CoalescedWrites(vcpu.coalesced, state.lock(start.ringLock), board);

@@ -10,6 +10,7 @@ import type { DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
 import type { Back, BackContext, BackFactory } from "../devices/back.ts";
+import { faultOf } from "../devices/device_module.ts";
 import type { EventLoop } from "../host/event_loop.ts";
 import { EventFd } from "../host/fd.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -33,7 +34,7 @@ export interface BackSetParts {
 interface Installed {
   /** The descriptor's JSON: a device whose descriptor has not changed keeps its back. */
   readonly text: string;
-  readonly id: string;
+  readonly descriptor: DeviceDescriptor;
   readonly back: Back;
 }
 
@@ -57,7 +58,7 @@ export class BackSet implements BackContext {
 
   /** Names of the devices, in the order of the table. */
   get ids(): readonly string[] {
-    return this.#installed.map(({ id }) => id);
+    return this.#installed.map(({ descriptor }) => descriptor.id);
   }
 
   /**
@@ -72,7 +73,7 @@ export class BackSet implements BackContext {
     const wanted = new Set(ours.map(({ text }) => text));
     const gone = this.#installed.filter(({ text }) => !wanted.has(text));
     this.#installed = this.#installed.filter(({ text }) => wanted.has(text));
-    for (const { back } of gone.reverse()) back.close();
+    for (const { descriptor, back } of gone.reverse()) this.#as(descriptor, () => back.close());
     for (const { descriptor, text } of ours) {
       if (this.#installed.every((other) => other.text !== text)) this.#install(descriptor, text);
     }
@@ -83,27 +84,29 @@ export class BackSet implements BackContext {
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    for (const { back } of this.#installed) back.drain();
+    for (const { descriptor, back } of this.#installed) this.#as(descriptor, () => back.drain());
   }
 
   /** Lets all backs go on. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    for (const { back } of this.#installed) back.resume();
+    for (const { descriptor, back } of this.#installed) this.#as(descriptor, () => back.resume());
   }
 
   /** Whether output of the guest waits for the host to take it, in any back; all of them are asked. */
   pending(): boolean {
-    return this.#installed.filter(({ back }) => back.pending?.() ?? false).length > 0;
+    const waits = ({ descriptor, back }: Installed) =>
+      this.#as(descriptor, () => back.pending?.() ?? false);
+    return this.#installed.filter(waits).length > 0;
   }
 
   /** Closes all backs, the last one first. What one throws is thrown after the others are closed. */
   close(): void {
     const errors: unknown[] = [];
-    for (const { back } of [...this.#installed].reverse()) {
+    for (const { descriptor, back } of [...this.#installed].reverse()) {
       try {
-        back.close();
+        this.#as(descriptor, () => back.close());
       } catch (error) {
         errors.push(error);
       }
@@ -136,10 +139,26 @@ export class BackSet implements BackContext {
         `Cannot run ${descriptor.id}: no back of kind "${descriptor.kind}"`,
       );
     }
-    const back = factory(descriptor, this);
-    this.#installed = [...this.#installed, { text, id: descriptor.id, back }];
-    back.activate();
-    if (this.#paused) back.drain();
+    this.#as(descriptor, () => {
+      const back = factory(descriptor, this);
+      this.#installed = [...this.#installed, { text, descriptor, back }];
+      back.activate();
+      if (this.#paused) back.drain();
+    });
+  }
+
+  /** What a handler of the device called `id` has thrown, as {@linkcode faultOf}. */
+  faultOf(id: string, error: unknown): unknown {
+    const device = this.#installed.find(({ descriptor }) => descriptor.id === id);
+    return device === undefined ? error : faultOf(device.descriptor, error);
+  }
+
+  #as<Result>(descriptor: DeviceDescriptor, work: () => Result): Result {
+    try {
+      return this.loop.as(descriptor.id, work);
+    } catch (error) {
+      throw faultOf(descriptor, error);
+    }
   }
 
   /** A few lines at once, then one in five seconds: a guest chooses how often it is at fault. */

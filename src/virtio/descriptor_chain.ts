@@ -26,6 +26,8 @@ export class DescriptorChain {
   readonly #totals = new Float64Array(2);
 
   /**
+   * An empty chain, for {@linkcode Virtqueue.pop} to fill.
+   *
    * @param memory where the buffers lie
    * @param capacity the most buffers it can hold: the queue's size
    */

@@ -6,6 +6,7 @@
  */
 
 import { struct } from "../base/struct.ts";
+import type { ModuleUse, WorkerFailure } from "../devices/device_module.ts";
 import type { RegionDescriptor } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 
@@ -45,6 +46,8 @@ export interface IoStart {
   readonly control: number;
   /** Guest RAM. */
   readonly regions: readonly RegionDescriptor[];
+  /** Modules that make devices of it. */
+  readonly modules: readonly ModuleUse[];
   /** Eventfd that ends the worker. */
   readonly stop: number;
   /** Eventfd after which the worker looks at its control words and at the decode table's generation. */
@@ -63,7 +66,7 @@ export type IoMessage =
   }
   | { readonly type: "warning"; readonly device: string; readonly text: string }
   | { readonly type: "finished" }
-  | { readonly type: "failed"; readonly text: string };
+  | { readonly type: "failed" } & WorkerFailure;
 
 const Block = struct({
   wanted: "u32",

@@ -7,9 +7,9 @@
 
 /// <reference lib="deno.worker" />
 
-import { errorText } from "../base/errors.ts";
 import { DecodeTable } from "../bus/decode_table.ts";
 import { BACKS as CHIP_BACKS } from "../devices/backs.ts";
+import { DeviceModules, failureOf, MODULE_KIND } from "../devices/device_module.ts";
 import { EventLoop } from "../host/event_loop.ts";
 import { EventFd } from "../host/fd.ts";
 import { viewAt } from "../host/mapping.ts";
@@ -17,16 +17,20 @@ import { nameThread } from "../host/thread.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import { SharedState } from "../memory/shared_state.ts";
 import { BackSet } from "./back_set.ts";
-import { BACKS as VIRTIO_BACKS } from "./devices.ts";
+import { virtioBacks } from "./devices.ts";
 import { IoControl, type IoMessage, type IoStart, IoState, IoWanted } from "./io_control.ts";
 
-self.onmessage = (event: MessageEvent<IoStart>) => main(event.data);
+self.onmessage = ({ data }: MessageEvent<IoStart>) => {
+  if (data.modules.length === 0) return main(data, DeviceModules.none);
+  // Before the loop, in which nothing is awaited.
+  void DeviceModules.load(data.modules).then((modules) => main(data, modules));
+};
 
-function main(start: IoStart): void {
+function main(start: IoStart, modules: DeviceModules): void {
   const state = SharedState.attach(start.state);
   const control = new IoControl(state, start.control);
   try {
-    run(start, state, control);
+    run(start, modules, state, control);
   } catch (error) {
     fail(error);
   } finally {
@@ -35,8 +39,14 @@ function main(start: IoStart): void {
   }
 }
 
-function run(start: IoStart, state: SharedState, control: IoControl): void {
+function run(
+  start: IoStart,
+  modules: DeviceModules,
+  state: SharedState,
+  control: IoControl,
+): void {
   nameThread(`io_${start.index}`);
+  modules.require();
   const table = new DecodeTable(state, start.table);
   const stop = EventFd.borrow(start.stop);
   using loop = new EventLoop({
@@ -44,8 +54,8 @@ function run(start: IoStart, state: SharedState, control: IoControl): void {
     pause: EventFd.borrow(start.wake),
     onPause: () => look(backs, table, control),
     // A handler's error is our own fault: what its device does next is anybody's guess, so nothing is done next.
-    onError: (error) => {
-      fail(error);
+    onError: (error, _fd, owner) => {
+      fail(backs.faultOf(owner, error));
       stop.signal();
     },
   });
@@ -55,7 +65,11 @@ function run(start: IoStart, state: SharedState, control: IoControl): void {
     state,
     memory: GuestMemory.map(start.regions, viewAt),
     table,
-    factories: { ...CHIP_BACKS, ...VIRTIO_BACKS },
+    factories: {
+      ...CHIP_BACKS,
+      ...virtioBacks(modules),
+      [MODULE_KIND]: (descriptor, context) => modules.back(descriptor, context),
+    },
     post,
   });
   try {
@@ -89,8 +103,7 @@ function look(backs: BackSet, table: DecodeTable, control: IoControl): void {
 }
 
 function fail(error: unknown): void {
-  const text = error instanceof Error ? error.stack ?? error.message : errorText(error);
-  post({ type: "failed", text });
+  post({ type: "failed", ...failureOf(error) });
 }
 
 function post(message: IoMessage): void {

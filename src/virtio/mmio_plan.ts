@@ -6,6 +6,7 @@
 
 import { VIRTIO_MMIO_QUEUE_NOTIFY } from "../abi/virtio.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
+import { moduleUrl } from "../devices/device_module.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { CONTROL_EVENT, notifyEvent } from "./transport.ts";
 import type { VirtioSpec } from "./virtio_spec.ts";
@@ -28,6 +29,33 @@ export interface VirtioDeviceOptions {
   readonly options?: { readonly [name: string]: PlainValue };
   /** Whether its back may block, and so gets an I/O worker of its own. */
   readonly blocking?: boolean;
+}
+
+/** A virtio device of the program's own. */
+export interface OwnVirtioDeviceOptions extends Omit<VirtioDeviceOptions, "device"> {
+  /** `new URL("./my_device.ts", import.meta.url)`: a module that exports `virtio`, a {@linkcode VirtioDeviceFactory}. */
+  readonly module: URL | string;
+}
+
+/**
+ * A virtio device whose code is a module of the program's, which runs in an I/O worker of the machine as Vireo's own do.
+ *
+ * ```ts ignore
+ * virtioDevice({
+ *   id: "dice0",
+ *   module: new URL("./dice.ts", import.meta.url),
+ *   spec: { deviceId: 4, features: [], queueSizes: [64] },
+ * })
+ * ```
+ *
+ * @throws VireoError of kind `config` where the module is no URL
+ */
+export function virtioDevice({ module, ...device }: OwnVirtioDeviceOptions): DevicePlan {
+  return {
+    ...virtioMmioPlan({ ...device, device: "" }),
+    options: device.options ?? {},
+    module: moduleUrl(module, device.id),
+  };
 }
 
 /**

@@ -8,7 +8,6 @@
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { EventLoop } from "../host/event_loop.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import type { VirtioState } from "./virtio_state.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
 /**
@@ -46,6 +45,16 @@ export interface VirtioDevice {
   close?(): void;
 }
 
+/** What the driver has said to a device beside its requests. */
+export interface VirtioRegisters {
+  /** Whether the driver has taken a feature, by its bit number. */
+  hasFeature(bit: number): boolean;
+  /** Reads configuration bytes, from `offset` on. */
+  readConfig(offset: number, into: DataView): void;
+  /** Changes configuration bytes without a word to the driver, as what it has just written itself. */
+  changeConfig(offset: number, bytes: Uint8Array): void;
+}
+
 /** What a device is given. */
 export interface VirtioContext {
   /** Its descriptor: opened descriptors and options. */
@@ -55,7 +64,7 @@ export interface VirtioContext {
   /** Guest RAM. */
   readonly memory: GuestMemory;
   /** Features taken, configuration bytes. */
-  readonly state: VirtioState;
+  readonly state: VirtioRegisters;
   /** A queue that the driver has set up; undefined before activate, after reset, and for one that the driver left alone. */
   queue(index: number): Virtqueue | undefined;
   /** Processes a queue as if the driver had notified: the host has data, or room. Does nothing while drained. */

@@ -37,13 +37,21 @@ export function offeredFeatures(spec: VirtioSpec): readonly number[] {
   return [...spec.features, ...RING_FEATURES];
 }
 
-/** Throws where a spec is none: our own bug. */
+/**
+ * Sees that a spec is one.
+ *
+ * @throws VireoError of kind `config`
+ */
 export function checkSpec(spec: VirtioSpec, owner: string): void {
   const sizes = spec.queueSizes.every((size) =>
     size >= 1 && size <= VIRTQUEUE_MAX_SIZE && Number.isInteger(Math.log2(size))
   );
   const features = spec.features.every((bit) => bit >= 0 && bit < 64);
   if (!sizes || !features || (spec.config?.length ?? 0) > CONFIG_MAX_SIZE) {
-    throw new VireoError("internal", `Cannot describe virtio device ${owner}: its spec is invalid`);
+    throw new VireoError(
+      "config",
+      `Cannot describe virtio device ${owner}: queues have a power of two of entries, at most ` +
+        `${VIRTQUEUE_MAX_SIZE}, feature bits are below 64, and config has at most ${CONFIG_MAX_SIZE} bytes`,
+    );
   }
 }

@@ -87,6 +87,7 @@ class WorkerRig implements AsyncDisposable {
       table: this.tableOffset,
       control: this.controlOffset,
       regions: this.regions,
+      modules: [],
       stop: this.stop.number,
       wake: this.wake.number,
     };

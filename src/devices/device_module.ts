@@ -1,0 +1,259 @@
+/**
+ * Devices of a program's own: a module that the program names by its URL and that the workers import, since they share no code with
+ * the isolate that built the machine.
+ *
+ * @module
+ */
+
+import { VireoError } from "../base/errors.ts";
+import type { BusDevice } from "../bus/bus_device.ts";
+import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
+import type { Back, BackContext } from "./back.ts";
+import type { DevicePlan } from "./device_plan.ts";
+import type { FrontContext } from "./front.ts";
+
+/** The kind of a device whose front, and back if it has one, come of its module. */
+export const MODULE_KIND = "module";
+
+/** A device of the program's own with registers. */
+export interface BusDeviceOptions extends Omit<DevicePlan, "kind" | "module" | "createState"> {
+  /**
+   * `new URL("./my_device.ts", import.meta.url)`: a module that exports `front`, a {@linkcode FrontFactory}; and `back`, a
+   * {@linkcode BackFactory}, where `back` of this plan is not `none`.
+   */
+  readonly module: URL | string;
+  /**
+   * Bytes of shared state, zeros at first: each vCPU has a front of its own, and this is what the fronts and the back have in
+   * common. It begins at `state` of the descriptor, in `state` of the context. 0 where absent.
+   */
+  readonly stateSize?: number;
+}
+
+/**
+ * A device with registers (I/O ports, or memory that is not RAM) whose code is a module of the program's: each access of the guest calls the module's front, in the worker
+ * of the vCPU that made it.
+ *
+ * ```ts ignore
+ * busDevice({
+ *   id: "square0",
+ *   module: new URL("./square_device.ts", import.meta.url),
+ *   windows: [{ bus: "port", base: 0x510, size: 1 }],
+ *   stateSize: 4,
+ * })
+ * ```
+ *
+ * @throws VireoError of kind `config` where the module is no URL
+ */
+export function busDevice({ module, stateSize = 0, ...plan }: BusDeviceOptions): DevicePlan {
+  return {
+    ...plan,
+    kind: MODULE_KIND,
+    module: moduleUrl(module, plan.id),
+    ...(stateSize > 0 ? { createState: (state) => state.allocate(stateSize, plan.id) } : {}),
+  };
+}
+
+/**
+ * The URL by which workers import a module.
+ *
+ * @param device whose it is
+ * @throws VireoError of kind `config` for what is relative, which a worker would take for something else
+ */
+export function moduleUrl(module: URL | string, device: string): string {
+  const url = URL.parse(module);
+  if (url !== null) return url.href;
+  const text = JSON.stringify(module);
+  throw new VireoError(
+    "config",
+    `Cannot tell where the module ${text} of device "${device}" is; ` +
+      `give it as new URL(${text}, import.meta.url)`,
+  );
+}
+
+/** A module that a worker is to import. */
+export interface ModuleUse {
+  readonly url: string;
+  /** Whose it is, for errors: the first device of it. */
+  readonly device: string;
+}
+
+/** What a module exports for which half of a device, and what such a half must have. */
+const HALVES = {
+  front: ["read", "write"],
+  back: ["activate", "drain", "resume", "reset", "save", "restore", "close"],
+  virtio: ["processQueue"],
+} as const;
+
+/** How long all modules of a worker may take to load, in ms. */
+const LOAD_TIMEOUT = 30_000;
+
+type Exports = Readonly<Record<string, unknown>>;
+
+/** The modules that a worker has imported. */
+export class DeviceModules {
+  /** Those of a machine all of whose devices are Vireo's. */
+  static readonly none: DeviceModules = new DeviceModules(new Map());
+  readonly #modules: ReadonlyMap<string, Exports>;
+  readonly #failure: unknown;
+
+  private constructor(modules: ReadonlyMap<string, Exports>, failure?: unknown) {
+    this.#modules = modules;
+    this.#failure = failure;
+  }
+
+  /** Imports modules, one after another, up to one that cannot be; {@linkcode DeviceModules.require} tells of that. */
+  static async load(uses: readonly ModuleUse[]): Promise<DeviceModules> {
+    const modules = new Map<string, Exports>();
+    try {
+      for (const { url, device } of uses) modules.set(url, await importModule(url, device));
+      return new DeviceModules(modules);
+    } catch (error) {
+      return new DeviceModules(modules, error);
+    }
+  }
+
+  /**
+   * Sees that all modules are there.
+   *
+   * @throws VireoError of kind `device` for one that could not be imported, or not within 30 s
+   */
+  require(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The front of a device, whose faults name it. */
+  front(descriptor: DeviceDescriptor, context: FrontContext): BusDevice {
+    return new OwnFront(this.make<BusDevice>(descriptor, "front", descriptor, context), descriptor);
+  }
+
+  /** The back of a device. */
+  back(descriptor: DeviceDescriptor, context: BackContext): Back {
+    return this.make<Back>(descriptor, "back", descriptor, context);
+  }
+
+  /**
+   * Makes half a device.
+   *
+   * @param half the export that makes it
+   * @param given what the export is called with
+   * @throws VireoError of kind `device` where it is not there, throws, or gives something else
+   */
+  make<Half extends object>(
+    descriptor: DeviceDescriptor,
+    half: keyof typeof HALVES,
+    ...given: readonly unknown[]
+  ): Half {
+    const { id, module = "" } = descriptor;
+    const what = `Cannot make device "${id}" of ${module}`;
+    const factory = this.#modules.get(module)?.[half];
+    if (typeof factory !== "function") {
+      throw new VireoError("device", `${what}: it exports no function "${half}"; add one`);
+    }
+    const made = attempt(what, "see to its module or its options", () => factory(...given));
+    const missing = HALVES[half].filter((name) => typeof made?.[name] !== "function");
+    if (missing.length === 0) return made as Half;
+    throw new VireoError(
+      "device",
+      `${what}: what its "${half}" gives has no ${missing.join(", ")}; see to its module`,
+    );
+  }
+}
+
+/** What a device of a program's own has thrown, with the device's name; anything of other devices as it is. */
+export function faultOf({ id, module }: DeviceDescriptor, error: unknown): unknown {
+  if (module === undefined || error instanceof VireoError && error.kind === "device") return error;
+  return fault(`Device "${id}" of ${module} failed`, "see to its module", error);
+}
+
+/** What ended a worker, as its owner is told. */
+export interface WorkerFailure {
+  /** A program's device, or a fault of our own. */
+  readonly cause: "device-error" | "vcpu-error";
+  /** For a person, with a stack. */
+  readonly text: string;
+}
+
+/** What ended a worker, in plain data. */
+export function failureOf(error: unknown): WorkerFailure {
+  if (error instanceof VireoError && error.kind === "device") {
+    return { cause: "device-error", text: error.message };
+  }
+  return { cause: "vcpu-error", text: stackOf(error) };
+}
+
+/** A front whose faults name its device. */
+class OwnFront implements BusDevice {
+  readonly #front: BusDevice;
+  readonly #descriptor: DeviceDescriptor;
+
+  constructor(front: BusDevice, descriptor: DeviceDescriptor) {
+    this.#front = front;
+    this.#descriptor = descriptor;
+  }
+
+  read(offset: number, size: number): number {
+    try {
+      return this.#front.read(offset, size);
+    } catch (error) {
+      throw faultOf(this.#descriptor, error);
+    }
+  }
+
+  write(offset: number, size: number, value: number): void {
+    try {
+      this.#front.write(offset, size, value);
+    } catch (error) {
+      throw faultOf(this.#descriptor, error);
+    }
+  }
+
+  readWide(offset: number): bigint {
+    try {
+      return this.#front.readWide?.(offset) ?? 0xffff_ffff_ffff_ffffn;
+    } catch (error) {
+      throw faultOf(this.#descriptor, error);
+    }
+  }
+
+  writeWide(offset: number, value: bigint): void {
+    try {
+      this.#front.writeWide?.(offset, value);
+    } catch (error) {
+      throw faultOf(this.#descriptor, error);
+    }
+  }
+}
+
+async function importModule(url: string, device: string): Promise<Exports> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new VireoError("device", `It is not loaded after ${LOAD_TIMEOUT} ms`)),
+    LOAD_TIMEOUT,
+  );
+  try {
+    return await Promise.race([import(url), late.promise]);
+  } catch (error) {
+    const what = `Cannot load ${url}, the module of device "${device}"`;
+    throw fault(what, `see that \`deno run -A ${url}\` does`, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function attempt<Result>(what: string, next: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw fault(what, next, error);
+  }
+}
+
+/** What could not be done, why and what to do, and behind that where it happened. */
+function fault(what: string, next: string, error: unknown): VireoError {
+  const [why = "", ...frames] = stackOf(error).split(/(?=\n {4}at )/);
+  return new VireoError("device", `${what}: ${why}; ${next}${frames.join("")}`, { cause: error });
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
