@@ -1,9 +1,9 @@
 /** A virtio device, for `virtio_device.ts`: the guest's entropy is what the program has chosen, over and over. */
 
-import { DescriptorChain, type VirtioDeviceFactory } from "../src/mod.ts";
+import { DescriptorChain, type VirtioContext, type VirtioDevice } from "../src/mod.ts";
 
 /** There is one of it, in the machine's I/O worker. */
-export const virtio: VirtioDeviceFactory = ({ memory, descriptor }) => {
+export function virtio({ memory, descriptor }: VirtioContext): VirtioDevice {
   const bytes = descriptor.options["bytes"] as readonly number[];
   const chain = new DescriptorChain(memory, 64);
   let given = 0;
@@ -16,4 +16,4 @@ export const virtio: VirtioDeviceFactory = ({ memory, descriptor }) => {
       }
     },
   };
-};
+}

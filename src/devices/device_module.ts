@@ -84,8 +84,8 @@ const HALVES = {
   virtio: ["processQueue"],
 } as const;
 
-/** How long all modules of a worker may take to load, in ms. */
-const LOAD_TIMEOUT = 30_000;
+/** How long the modules of a worker may take to load, in ms. */
+const LOAD_TIMEOUT = 20_000;
 
 type Exports = Readonly<Record<string, unknown>>;
 
@@ -101,21 +101,31 @@ export class DeviceModules {
     this.#failure = failure;
   }
 
-  /** Imports modules, one after another, up to one that cannot be; {@linkcode DeviceModules.require} tells of that. */
-  static async load(uses: readonly ModuleUse[]): Promise<DeviceModules> {
+  /**
+   * Imports modules, one after another, up to one that cannot be; {@linkcode DeviceModules.require} tells of that.
+   *
+   * @param timeout of all, in ms
+   */
+  static async load(
+    uses: readonly ModuleUse[],
+    timeout: number = LOAD_TIMEOUT,
+  ): Promise<DeviceModules> {
     const modules = new Map<string, Exports>();
+    const trouble = new Trouble(timeout);
     try {
-      for (const { url, device } of uses) modules.set(url, await importModule(url, device));
+      for (const use of uses) modules.set(use.url, await importModule(use, trouble));
       return new DeviceModules(modules);
     } catch (error) {
       return new DeviceModules(modules, error);
+    } finally {
+      trouble.end();
     }
   }
 
   /**
    * Sees that all modules are there.
    *
-   * @throws VireoError of kind `device` for one that could not be imported, or not within 30 s
+   * @throws VireoError of kind `device` for one that could not be imported, or not in time
    */
   require(): void {
     if (this.#failure !== undefined) throw this.#failure;
@@ -224,19 +234,45 @@ class OwnFront implements BusDevice {
   }
 }
 
-async function importModule(url: string, device: string): Promise<Exports> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new VireoError("device", `It is not loaded after ${LOAD_TIMEOUT} ms`)),
-    LOAD_TIMEOUT,
-  );
+/** What can go wrong while modules load, beside what the load itself throws: its time, and what nobody catches. */
+class Trouble {
+  readonly #events = new AbortController();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(timeout: number) {
+    const { signal } = this.#events;
+    this.#timer = setTimeout(() => this.#failed.reject(`more than ${timeout} ms went by`), timeout);
+    addEventListener("error", (event) => this.#uncaught(event, event.error), { signal });
+    addEventListener("unhandledrejection", (event) => this.#uncaught(event, event.reason), {
+      signal,
+    });
+    this.#failed.promise.catch(() => {});
+  }
+
+  /** Rejects with the first of it. */
+  get promise(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#events.abort();
+  }
+
+  #uncaught(event: Event, error: unknown): void {
+    event.preventDefault();
+    this.#failed.reject(error);
+  }
+}
+
+async function importModule({ url, device }: ModuleUse, trouble: Trouble): Promise<Exports> {
   try {
-    return await Promise.race([import(url), late.promise]);
+    return await Promise.race([import(url), trouble.promise]);
   } catch (error) {
-    const what = `Cannot load ${url}, the module of device "${device}"`;
+    const whose = device === "" ? "" : `, the module of device "${device}"`;
+    const what = `Cannot load ${url}${whose}`;
     throw fault(what, `see that \`deno run -A ${url}\` does`, error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -25,7 +25,7 @@ export interface CrewParts {
 export const STOP_TIMEOUT = 10_000;
 
 /** How long workers get to load a program's modules and make their devices, in ms: they give up before that themselves. */
-const PREPARE_TIMEOUT = 40_000;
+const PREPARE_TIMEOUT = 30_000;
 
 /** All workers of one machine. */
 export class Crew {
@@ -53,8 +53,9 @@ export class Crew {
   async prepare(): Promise<boolean> {
     const { vcpus, ioWorkers } = this.#parts;
     const workers = [...vcpus, ...ioWorkers];
-    const prepared = await Promise.all(workers.map((worker) => worker.prepare(PREPARE_TIMEOUT)));
-    return prepared.every((one) => one);
+    const prepared = workers.map((worker) => worker.prepare(PREPARE_TIMEOUT));
+    await allDone(prepared);
+    return (await Promise.all(prepared)).every((one) => one);
   }
 
   /**
@@ -175,7 +176,7 @@ export class Crew {
 }
 
 /** Waits for all of them, whichever fail; then throws what the first one did. */
-async function allDone(works: readonly Promise<void>[]): Promise<void> {
+async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
   for (const result of await Promise.allSettled(works)) {
     if (result.status === "rejected") throw result.reason;
   }

@@ -88,7 +88,7 @@ export class IoWorkerHandle implements Disposable {
     this.start();
     const done = (now: IoState) => now === IoState.paused || now === IoState.stopped;
     if (await this.#control.until(done, timeout)) return this.#control.state === IoState.paused;
-    throw notReady(`I/O worker ${this.#parts.index}`, timeout);
+    throw notReady(`I/O worker ${this.#parts.index}`, timeout, this.#parts.modules);
   }
 
   /** Lets devices that are prepared work. */

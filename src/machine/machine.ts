@@ -88,15 +88,17 @@ export class Machine implements AsyncDisposable {
   async prepare(): Promise<this> {
     const { modules, events } = this.#parts;
     if (modules.fronts.length + modules.backs.length === 0) return this;
-    await using stack = new AsyncDisposableStack();
-    stack.use(this);
-    if (!await this.#crew.prepare()) {
+    try {
+      if (await this.#crew.prepare()) return this;
       await events.some();
       const event = events.take();
       if (event?.type === "ended") outcomeOf(event);
+      return this;
+    } catch (error) {
+      // A worker that does not stop has not become ready either, which is what is told.
+      await this.close().catch(() => {});
+      throw error;
     }
-    stack.move();
-    return this;
   }
 
   /** What the machine was made from. */

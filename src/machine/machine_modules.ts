@@ -60,11 +60,16 @@ export function requireLoaded(
   );
 }
 
-/** The error of a worker that makes no devices in time. */
-export function notReady(who: string, timeout: number): VireoError {
+/**
+ * The error of a worker that makes no devices in time.
+ *
+ * @param timeout ms
+ */
+export function notReady(who: string, timeout: number, modules: readonly ModuleUse[]): VireoError {
+  const names = modules.map(({ url, device }) => `${url} (device "${device}")`).join(", ");
   return new VireoError(
     "device",
-    `${who} has made no devices within ${timeout} ms; see that their modules come to an end`,
+    `${who} has not made its devices within ${timeout} ms; see which module comes to no end: ${names}`,
   );
 }
 

@@ -91,7 +91,7 @@ export class VcpuHandle implements Disposable {
     if (this.#worker === undefined) this.spawn();
     const done = (state: VcpuState) => state !== VcpuState.starting;
     if (await this.control.until(done, timeout)) return this.alive;
-    throw notReady(`The worker of vCPU ${this.id}`, timeout);
+    throw notReady(`The worker of vCPU ${this.id}`, timeout, this.#parts.machine.modules);
   }
 
   /** Lets the worker run the vCPU. */

@@ -167,7 +167,7 @@ function kvmError(vcpu: Vcpu, result: number): LoopEnd {
 }
 
 /** The last exit in words, with the guest's rip where KVM still tells it. */
-function describe(vcpu: Vcpu): string {
+export function describe(vcpu: Vcpu): string {
   try {
     return describeExit(vcpu.exit, vcpu.registers().rip);
   } catch {

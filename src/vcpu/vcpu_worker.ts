@@ -16,7 +16,7 @@ import { SharedState } from "../memory/shared_state.ts";
 import { Board, type BoardOwner } from "./board.ts";
 import { CoalescedWrites } from "./coalesced_writes.ts";
 import { VcpuControl, VcpuState, Wanted } from "./control.ts";
-import { type LoopEnd, runVcpu } from "./loop.ts";
+import { describe, type LoopEnd, runVcpu } from "./loop.ts";
 import type { VcpuMessage, VcpuStart } from "./messages.ts";
 
 // Done here since the message comes later: blocked in the thread, open in KVM_RUN alone, a kick at any other time waits for the
@@ -66,7 +66,12 @@ function run(
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
   if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
-  return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended });
+  try {
+    return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended });
+  } catch (error) {
+    const { cause, text } = failureOf(error);
+    return { cause, detail: 0, text: `${text}\n    at the guest's ${describe(vcpu)}` };
+  }
 }
 
 /** What devices ask for during an exit of this vCPU. */

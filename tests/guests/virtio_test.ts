@@ -14,6 +14,7 @@ import type { Machine } from "../../src/machine/machine.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
 import { PHASE, VirtioState } from "../../src/virtio/virtio_state.ts";
+import { virtioDevice } from "../../src/virtio/mmio_plan.ts";
 import { RNG_SPEC } from "../../src/virtio/rng.ts";
 import { Driver, type DriverQueue, GuestArena } from "../support/driver.ts";
 import { pause } from "../support/pause.ts";
@@ -71,6 +72,54 @@ function rngGuest(
   };
   return { loader, queue: opened };
 }
+
+/** A guest that asks for 64 bytes once, and waits for them. */
+function askingGuest(): ReturnType<typeof rngGuest> {
+  return rngGuest((code, { base, queue }) => {
+    queue.add([{ writable: 64 }]);
+    code.eax(0).store(base + VIRTIO_MMIO_QUEUE_NOTIFY)
+      .label("wait").load(queue.usedAddress + 2, 1).compareAl(1).jumpNotEqual("wait")
+      .out(DEBUG_EXIT, 4);
+  });
+}
+
+/** A machine of a program whose entropy device is its own. */
+function machineWithOwn(loader: Loader, module: URL): Promise<Machine> {
+  const options = { bytes: [1, 2, 3, 4, 5, 6] };
+  const device = virtioDevice({ id: "own0", module, spec: RNG_SPEC, options });
+  const config = { memory: 4 * 2 ** 20, rng: false, debugExit: true, console: null };
+  return buildMachine(config, { loader, devices: [device] });
+}
+
+Deno.test(
+  "a virtio device of the program's own answers a guest, also when its machine is built again",
+  requirement("kvm"),
+  async () => {
+    const module = new URL("../../examples/dice_device.ts", import.meta.url);
+    for (let i = 0; i < 3; i++) {
+      const { loader, queue } = askingGuest();
+      await using machine = await machineWithOwn(loader, module);
+      const outcome = await machine.run({ signal: AbortSignal.timeout(20_000) });
+      assertEquals([outcome.reason, outcome.detail], ["debug-exit", 1]);
+      assertEquals(queue().written(0).slice(0, 8), Uint8Array.of(1, 2, 3, 4, 5, 6, 1, 2));
+    }
+  },
+);
+
+Deno.test(
+  "a virtio device of the program's own that throws ends the run, with its name, module and stack",
+  requirement("kvm"),
+  async () => {
+    const module = new URL("./own_device.ts", import.meta.url);
+    await using machine = await machineWithOwn(askingGuest().loader, module);
+    const error = await assertRejects(() => machine.run(), VireoError);
+    assertEquals([error.kind, machine.state], ["device", "ended"]);
+    assertMatch(
+      error.message,
+      /^Device "own0" of file:.*own_device\.ts failed: TypeError: thrown on purpose by a queue; .*\n {4}at .*own_device\.ts:\d+:\d+/,
+    );
+  },
+);
 
 function machineWithRng(loader: Loader): Promise<Machine> {
   return buildMachine({ memory: 4 * 2 ** 20, rng: true, debugExit: true }, { loader });
