@@ -59,8 +59,10 @@ Deno.test("examples/from_file.ts runs examples/vm.toml", requirement("kvm"), asy
   }
 });
 
-Deno.test("README shows examples/hello.ts word for word", requirement("ffi"), async () => {
-  const [, , ...lines] = (await Deno.readTextFile(new URL("hello.ts", EXAMPLES))).split("\n");
-  const readme = await Deno.readTextFile(new URL("../README.md", EXAMPLES));
-  assertEquals(readme.includes(`\`\`\`ts\n${lines.join("\n").trim()}\n\`\`\`\n`), true);
-});
+for (const name of ["hello.ts", "dice_device.ts"]) {
+  Deno.test(`README shows examples/${name} word for word`, requirement("ffi"), async () => {
+    const [, , ...lines] = (await Deno.readTextFile(new URL(name, EXAMPLES))).split("\n");
+    const readme = await Deno.readTextFile(new URL("../README.md", EXAMPLES));
+    assertEquals(readme.includes(`\`\`\`ts\n${lines.join("\n").trim()}\n\`\`\`\n`), true);
+  });
+}
