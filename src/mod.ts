@@ -91,7 +91,7 @@ export type { DirectFile } from "./storage/image_file.ts";
 // Devices.
 
 export type { CoalescedRange, DevicePlan, Doorbell } from "./devices/device_plan.ts";
-export { busDevice, type BusDeviceOptions } from "./devices/device_module.ts";
+export { busDevice, type BusDeviceOptions } from "./devices/own_device.ts";
 export {
   type OwnVirtioDeviceOptions,
   virtioDevice,

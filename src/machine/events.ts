@@ -6,7 +6,7 @@
 
 import type { LogEntry } from "../base/log.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
-import type { WorkerFailure } from "../devices/device_module.ts";
+import type { WorkerFailure } from "../devices/device_modules.ts";
 import type { VcpuEnded, VcpuMessage, VcpuYielded } from "../vcpu/messages.ts";
 
 /** A message that a device posts to the machine's owner: a line on a control port, a key. */

@@ -6,7 +6,7 @@
 
 import { VireoError } from "../base/errors.ts";
 import { EventFd } from "../host/fd.ts";
-import type { ModuleUse } from "../devices/device_module.ts";
+import type { ModuleUse } from "../devices/device_modules.ts";
 import type { RegionDescriptor } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 import {

@@ -147,7 +147,8 @@ export class Machine implements AsyncDisposable {
    * Runs the machine until it ends, which it does once, or until somebody yields, after which it may be run on.
    *
    * @returns how it ended
-   * @throws VireoError of kind `internal` for a fault of our own, `device` for one of a program's device, `closed` where the machine is closed meanwhile
+   * @throws VireoError of kind `internal` for a fault of our own, `device` for one of a program's device, `closed` where the
+   *   machine is closed meanwhile
    */
   async run({ signal, onAbort = "return" }: RunOptions = {}): Promise<Outcome> {
     if (onAbort === "throw") signal?.throwIfAborted();

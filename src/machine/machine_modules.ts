@@ -7,7 +7,8 @@
 
 import { VireoError } from "../base/errors.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
-import { MODULE_KIND, moduleUrl, type ModuleUse } from "../devices/device_module.ts";
+import { MODULE_KIND, type ModuleUse } from "../devices/device_modules.ts";
+import { moduleUrl } from "../devices/own_device.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 
 /** Modules by the workers that import them. */
@@ -28,7 +29,7 @@ export function machineModules(
   devices: readonly DeviceDescriptor[],
   more: readonly (URL | string)[],
 ): MachineModules {
-  const later = more.map((module) => ({ url: moduleUrl(module, "to be added"), device: "" }));
+  const later = more.map((module) => ({ url: moduleUrl(module, "of later devices"), device: "" }));
   const own = devices.flatMap(({ id, kind, module, worker }) =>
     module === undefined ? [] : [{ use: { url: module, device: id }, kind, worker }]
   );

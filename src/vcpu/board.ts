@@ -12,7 +12,7 @@ import type { BusDevice } from "../bus/bus_device.ts";
 import { DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
-import { DeviceModules, MODULE_KIND } from "../devices/device_module.ts";
+import { DeviceModules, MODULE_KIND } from "../devices/device_modules.ts";
 import type { FrontContext, FrontFactory, FrontRequest } from "../devices/front.ts";
 import { FRONTS as CHIP_FRONTS } from "../devices/fronts.ts";
 import { EventFd } from "../host/fd.ts";

@@ -78,7 +78,7 @@ export function runVcpu(
       case KVM_EXIT_HLT:
         return atHalt(vcpu, control);
       case KVM_EXIT_SHUTDOWN:
-        return { cause: "triple-fault", detail: 0, text: describe(vcpu) };
+        return { cause: "triple-fault", detail: 0, text: describeVcpu(vcpu) };
       default:
         return kvmError(vcpu, 0);
     }
@@ -162,12 +162,14 @@ function answerOddMmio(exit: Exit, board: Board, address: number, size: number):
 
 /** An exit that nobody handles, or an errno that KVM_RUN should never give. */
 function kvmError(vcpu: Vcpu, result: number): LoopEnd {
-  const text = result < 0 ? `KVM_RUN: ${errnoText(-result)}, ${describe(vcpu)}` : describe(vcpu);
+  const text = result < 0
+    ? `KVM_RUN: ${errnoText(-result)}, ${describeVcpu(vcpu)}`
+    : describeVcpu(vcpu);
   return { cause: "kvm-error", detail: -result, text };
 }
 
 /** The last exit in words, with the guest's rip where KVM still tells it. */
-export function describe(vcpu: Vcpu): string {
+export function describeVcpu(vcpu: Vcpu): string {
   try {
     return describeExit(vcpu.exit, vcpu.registers().rip);
   } catch {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ModuleUse } from "../devices/device_module.ts";
+import type { ModuleUse } from "../devices/device_modules.ts";
 import type { EndRequest } from "../devices/front.ts";
 import type { VcpuDescriptor } from "../kvm/vcpu.ts";
 
@@ -30,8 +30,8 @@ export interface VcpuStart {
 
 /**
  * Why a machine ended: what a device asked for, `halted` (all vCPUs at HLT with interrupts off), `triple-fault`
- * (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `device-error` (a device of the program's own failed), `vcpu-error` (our
- * own fault).
+ * (KVM_EXIT_SHUTDOWN), `kvm-error` (an exit that nobody can handle), `device-error` (a device of the program's own failed),
+ * `vcpu-error` (our own fault).
  */
 export type EndCause =
   | EndRequest

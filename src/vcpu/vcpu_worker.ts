@@ -7,7 +7,7 @@
 /// <reference lib="deno.worker" />
 
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
-import { DeviceModules, failureOf } from "../devices/device_module.ts";
+import { DeviceModules, failureOf } from "../devices/device_modules.ts";
 import type { FrontRequest } from "../devices/front.ts";
 import { openIoctl } from "../host/ioctl.ts";
 import { blockKicks, nameThread, pinThread, threadId } from "../host/thread.ts";
@@ -16,7 +16,7 @@ import { SharedState } from "../memory/shared_state.ts";
 import { Board, type BoardOwner } from "./board.ts";
 import { CoalescedWrites } from "./coalesced_writes.ts";
 import { VcpuControl, VcpuState, Wanted } from "./control.ts";
-import { describe, type LoopEnd, runVcpu } from "./loop.ts";
+import { describeVcpu, type LoopEnd, runVcpu } from "./loop.ts";
 import type { VcpuMessage, VcpuStart } from "./messages.ts";
 
 // Done here since the message comes later: blocked in the thread, open in KVM_RUN alone, a kick at any other time waits for the
@@ -70,7 +70,7 @@ function run(
     return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended });
   } catch (error) {
     const { cause, text } = failureOf(error);
-    return { cause, detail: 0, text: `${text}\n    at the guest's ${describe(vcpu)}` };
+    return { cause, detail: 0, text: `${text}\n    at the guest's ${describeVcpu(vcpu)}` };
   }
 }
 

@@ -10,7 +10,7 @@ import type { DecodeTable } from "../bus/decode_table.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { EdgeIrq, type IrqLine, NO_IRQ } from "../bus/irq_line.ts";
 import type { Back, BackContext, BackFactory } from "../devices/back.ts";
-import { faultOf } from "../devices/device_module.ts";
+import { faultOf } from "../devices/device_modules.ts";
 import type { EventLoop } from "../host/event_loop.ts";
 import { EventFd } from "../host/fd.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";

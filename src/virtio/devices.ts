@@ -7,7 +7,7 @@
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import { VireoError } from "../base/errors.ts";
 import type { Back, BackContext, BackFactory } from "../devices/back.ts";
-import type { DeviceModules } from "../devices/device_module.ts";
+import type { DeviceModules } from "../devices/device_modules.ts";
 import { Blk } from "./blk.ts";
 import { Console } from "./console.ts";
 import { ConsolePorts } from "./console_ports.ts";

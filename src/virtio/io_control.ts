@@ -6,7 +6,7 @@
  */
 
 import { struct } from "../base/struct.ts";
-import type { ModuleUse, WorkerFailure } from "../devices/device_module.ts";
+import type { ModuleUse, WorkerFailure } from "../devices/device_modules.ts";
 import type { RegionDescriptor } from "../memory/guest_memory.ts";
 import type { SharedState } from "../memory/shared_state.ts";
 

@@ -9,7 +9,7 @@
 
 import { DecodeTable } from "../bus/decode_table.ts";
 import { BACKS as CHIP_BACKS } from "../devices/backs.ts";
-import { DeviceModules, failureOf, MODULE_KIND } from "../devices/device_module.ts";
+import { DeviceModules, failureOf, MODULE_KIND } from "../devices/device_modules.ts";
 import { EventLoop } from "../host/event_loop.ts";
 import { EventFd } from "../host/fd.ts";
 import { viewAt } from "../host/mapping.ts";

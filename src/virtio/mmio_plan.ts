@@ -6,7 +6,7 @@
 
 import { VIRTIO_MMIO_QUEUE_NOTIFY } from "../abi/virtio.ts";
 import type { PlainValue } from "../bus/device_descriptor.ts";
-import { moduleUrl } from "../devices/device_module.ts";
+import { moduleUrl } from "../devices/own_device.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
 import { CONTROL_EVENT, notifyEvent } from "./transport.ts";
 import type { VirtioSpec } from "./virtio_spec.ts";
@@ -54,7 +54,7 @@ export function virtioDevice({ module, ...device }: OwnVirtioDeviceOptions): Dev
   return {
     ...virtioMmioPlan({ ...device, device: "" }),
     options: device.options ?? {},
-    module: moduleUrl(module, device.id),
+    module: moduleUrl(module, `of device "${device.id}"`),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
-import { busDevice } from "../../src/devices/device_module.ts";
+import { busDevice } from "../../src/devices/own_device.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
@@ -130,6 +130,21 @@ Deno.test(
     const after = await descriptors(expected);
     // One of each machine would be 40; Deno itself keeps one more or less from time to time.
     assert(after <= expected + 10, `${after} descriptors are open, ${expected} were expected`);
+  },
+);
+
+Deno.test(
+  "a device that is added while the guest runs, and cannot be made, ends the run",
+  NEEDS,
+  async () => {
+    const config = { memory: 4 * 2 ** 20, rng: false };
+    const loader = tinyLoader(new Assembler().label("again").in(0x61).jump("again"));
+    await using machine = await buildMachine(config, { loader, modules: [FAILING] });
+    const run = assertRejects(() => machine.run({ signal: AbortSignal.timeout(LATE) }), VireoError);
+    await machine.addDevice(bus(FAILING));
+    const { kind, message } = await run;
+    assertEquals(kind, "device");
+    assertMatch(message, /^Cannot make device "own0" of data:.*: RangeError: thrown on purpose/);
   },
 );
 

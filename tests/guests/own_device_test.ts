@@ -4,7 +4,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { linux64Entry } from "../../src/arch/x86_64/registers.ts";
 import { identityPageTables } from "../../src/arch/x86_64/page_tables.ts";
 import { VireoError } from "../../src/base/errors.ts";
-import { busDevice, type BusDeviceOptions } from "../../src/devices/device_module.ts";
+import { busDevice, type BusDeviceOptions } from "../../src/devices/own_device.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine, type BuildParts } from "../../src/machine/builder.ts";
@@ -124,20 +124,22 @@ Deno.test(
   },
 );
 
-Deno.test(
-  "a device's back, told by its front, interrupts the guest later (row 1.14)",
-  NEEDS,
-  async () => {
-    // GSI 10 is input 2 of the second controller.
-    const guest = new Assembler().in(PIC_OF_8_TO_15).compareAl(0).jumpNotEqual("end")
-      .eax(1).out(0x500)
-      .label("wait").in(PIC_OF_8_TO_15).compareAl(4).jumpNotEqual("wait")
-      .label("end").out(DEBUG_EXIT, 1);
-    const device = own({ gsi: 10, events: ["written"], back: "shared" });
-    await using machine = await machineOf(guest, { devices: [device] });
-    assertEquals(await detailOf(machine), 4);
-  },
-);
+for (const back of ["shared", "blocking"] as const) {
+  Deno.test(
+    `a device's back in its ${back} worker, told by its front, interrupts the guest later (row 1.14)`,
+    NEEDS,
+    async () => {
+      // GSI 10 is input 2 of the second controller.
+      const guest = new Assembler().in(PIC_OF_8_TO_15).compareAl(0).jumpNotEqual("end")
+        .eax(1).out(0x500)
+        .label("wait").in(PIC_OF_8_TO_15).compareAl(4).jumpNotEqual("wait")
+        .label("end").out(DEBUG_EXIT, 1);
+      const device = own({ gsi: 10, events: ["written"], back });
+      await using machine = await machineOf(guest, { devices: [device] });
+      assertEquals(await detailOf(machine), 4);
+    },
+  );
+}
 
 Deno.test("two machines of one module have devices of their own (row 1.15)", NEEDS, async () => {
   await using one = await machineOf(writes(0x500, 3));

@@ -12,12 +12,16 @@ class Fixture implements Disposable {
   readonly stop = EventFd.create();
   readonly pause = EventFd.create();
   readonly errors: [unknown, number][] = [];
+  readonly owners: string[] = [];
   pauses = 0;
   readonly loop = new EventLoop({
     stop: this.stop,
     pause: this.pause,
     onPause: () => this.pauses++,
-    onError: (error, fd) => this.errors.push([error, fd]),
+    onError: (error, fd, owner) => {
+      this.errors.push([error, fd]);
+      this.owners.push(owner);
+    },
   });
 
   [Symbol.dispose](): void {

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { VireoError } from "../../src/base/errors.ts";
-import { DeviceModules, failureOf, faultOf } from "../../src/devices/device_module.ts";
+import { DeviceModules, failureOf, faultOf } from "../../src/devices/device_modules.ts";
 import { descriptorOf } from "../support/descriptor.ts";
 
 const SLOW = "data:text/javascript,await new Promise((done) => setTimeout(done, 200));";

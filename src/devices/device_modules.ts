@@ -1,6 +1,5 @@
 /**
- * Devices of a program's own: a module that the program names by its URL and that the workers import, since they share no code with
- * the isolate that built the machine.
+ * Modules of a program's devices, in the workers: loaded, asked for devices, and blamed for what those throw.
  *
  * @module
  */
@@ -9,66 +8,10 @@ import { VireoError } from "../base/errors.ts";
 import type { BusDevice } from "../bus/bus_device.ts";
 import type { DeviceDescriptor } from "../bus/device_descriptor.ts";
 import type { Back, BackContext } from "./back.ts";
-import type { DevicePlan } from "./device_plan.ts";
 import type { FrontContext } from "./front.ts";
 
 /** The kind of a device whose front, and back if it has one, come of its module. */
 export const MODULE_KIND = "module";
-
-/** A device of the program's own with registers. */
-export interface BusDeviceOptions extends Omit<DevicePlan, "kind" | "module" | "createState"> {
-  /**
-   * `new URL("./my_device.ts", import.meta.url)`: a module that exports `front`, a {@linkcode FrontFactory}; and `back`, a
-   * {@linkcode BackFactory}, where `back` of this plan is not `none`.
-   */
-  readonly module: URL | string;
-  /**
-   * Bytes of shared state, zeros at first: each vCPU has a front of its own, and this is what the fronts and the back have in
-   * common. It begins at `state` of the descriptor, in `state` of the context. 0 where absent.
-   */
-  readonly stateSize?: number;
-}
-
-/**
- * A device with registers (I/O ports, or memory that is not RAM) whose code is a module of the program's: each access of the guest calls the module's front, in the worker
- * of the vCPU that made it.
- *
- * ```ts ignore
- * busDevice({
- *   id: "square0",
- *   module: new URL("./square_device.ts", import.meta.url),
- *   windows: [{ bus: "port", base: 0x510, size: 1 }],
- *   stateSize: 4,
- * })
- * ```
- *
- * @throws VireoError of kind `config` where the module is no URL
- */
-export function busDevice({ module, stateSize = 0, ...plan }: BusDeviceOptions): DevicePlan {
-  return {
-    ...plan,
-    kind: MODULE_KIND,
-    module: moduleUrl(module, plan.id),
-    ...(stateSize > 0 ? { createState: (state) => state.allocate(stateSize, plan.id) } : {}),
-  };
-}
-
-/**
- * The URL by which workers import a module.
- *
- * @param device whose it is
- * @throws VireoError of kind `config` for what is relative, which a worker would take for something else
- */
-export function moduleUrl(module: URL | string, device: string): string {
-  const url = URL.parse(module);
-  if (url !== null) return url.href;
-  const text = JSON.stringify(module);
-  throw new VireoError(
-    "config",
-    `Cannot tell where the module ${text} of device "${device}" is; ` +
-      `give it as new URL(${text}, import.meta.url)`,
-  );
-}
 
 /** A module that a worker is to import. */
 export interface ModuleUse {
@@ -157,22 +100,28 @@ export class DeviceModules {
     const what = `Cannot make device "${id}" of ${module}`;
     const factory = this.#modules.get(module)?.[half];
     if (typeof factory !== "function") {
-      throw new VireoError("device", `${what}: it exports no function "${half}"; add one`);
+      throw new DeviceFault(what, "add one", `it exports no function "${half}"`);
     }
     const made = attempt(what, "see to its module or its options", () => factory(...given));
     const missing = HALVES[half].filter((name) => typeof made?.[name] !== "function");
     if (missing.length === 0) return made as Half;
-    throw new VireoError(
-      "device",
-      `${what}: what its "${half}" gives has no ${missing.join(", ")}; see to its module`,
-    );
+    const why = `what its "${half}" gives has no ${missing.join(", ")}`;
+    throw new DeviceFault(what, "see to its module", why);
+  }
+}
+
+/** A fault of a program's device: what could not be done, why and what to do, and behind that where it happened. */
+class DeviceFault extends VireoError {
+  constructor(what: string, next: string, error: unknown) {
+    const [why = "", ...frames] = stackOf(error).split(/(?=\n {4}at )/);
+    super("device", `${what}: ${why}; ${next}${frames.join("")}`, { cause: error });
   }
 }
 
 /** What a device of a program's own has thrown, with the device's name; anything of other devices as it is. */
 export function faultOf({ id, module }: DeviceDescriptor, error: unknown): unknown {
-  if (module === undefined || error instanceof VireoError && error.kind === "device") return error;
-  return fault(`Device "${id}" of ${module} failed`, "see to its module", error);
+  if (module === undefined || error instanceof DeviceFault) return error;
+  return new DeviceFault(`Device "${id}" of ${module} failed`, "see to its module", error);
 }
 
 /** What ended a worker, as its owner is told. */
@@ -185,7 +134,7 @@ export interface WorkerFailure {
 
 /** What ended a worker, in plain data. */
 export function failureOf(error: unknown): WorkerFailure {
-  if (error instanceof VireoError && error.kind === "device") {
+  if (error instanceof DeviceFault) {
     return { cause: "device-error", text: error.message };
   }
   return { cause: "vcpu-error", text: stackOf(error) };
@@ -272,7 +221,7 @@ async function importModule({ url, device }: ModuleUse, trouble: Trouble): Promi
   } catch (error) {
     const whose = device === "" ? "" : `, the module of device "${device}"`;
     const what = `Cannot load ${url}${whose}`;
-    throw fault(what, `see that \`deno run -A ${url}\` does`, error);
+    throw new DeviceFault(what, `see that \`deno run -A ${url}\` does`, error);
   }
 }
 
@@ -280,14 +229,8 @@ function attempt<Result>(what: string, next: string, work: () => Result): Result
   try {
     return work();
   } catch (error) {
-    throw fault(what, next, error);
+    throw new DeviceFault(what, next, error);
   }
-}
-
-/** What could not be done, why and what to do, and behind that where it happened. */
-function fault(what: string, next: string, error: unknown): VireoError {
-  const [why = "", ...frames] = stackOf(error).split(/(?=\n {4}at )/);
-  return new VireoError("device", `${what}: ${why}; ${next}${frames.join("")}`, { cause: error });
 }
 
 function stackOf(error: unknown): string {
