@@ -84,6 +84,33 @@ Deno.test("EventLoop gives what a handler throws to onError and goes on", needs,
 });
 
 Deno.test(
+  "EventLoop.as() tells whose handler threw, also of what a handler has added",
+  needs,
+  () => {
+    using fixture = new Fixture();
+    using first = EventFd.create();
+    using second = EventFd.create();
+    const fail = () => {
+      throw new Error("broken");
+    };
+    fixture.loop.as("disk0", () =>
+      fixture.loop.add(first.number, EPOLLIN, () => {
+        first.read();
+        fixture.loop.add(second.number, EPOLLIN, fail);
+      }));
+    first.signal();
+    fixture.loop.runOnce(1000);
+    using timer = fixture.loop.timer(fail);
+    second.signal();
+    fixture.loop.runOnce(1000);
+    fixture.loop.remove(second.number);
+    timer.set(1);
+    fixture.loop.runOnce(1000);
+    assertEquals(fixture.owners, ["disk0", ""]);
+  },
+);
+
+Deno.test(
   "EventLoop.remove() inside a batch keeps the other handler from being called",
   needs,
   () => {
