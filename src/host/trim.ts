@@ -14,13 +14,13 @@ import { adviseRange } from "./mapping.ts";
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+ +(\/.*)$/;
 
 /**
- * Lets go of what starting up took: the program's own code, and what the C library keeps of memory that was freed.
+ * Lets go of what starting up took: code of the program and its libraries, and what the C library keeps of memory that was freed.
  *
  * @returns bytes of address space of the code
  */
 export function trimMemory(): number {
   trimHeap();
-  return trimProgramText();
+  return trimText();
 }
 
 /** Gives the kernel the free pages of the C library's heaps, of which each thread has one: 4 MiB a worker and more. */
@@ -29,22 +29,25 @@ export function trimHeap(): void {
 }
 
 /**
- * Lets go of the pages of the program's own code (its `r-xp` mappings and its first `r--p`): 25 MiB. The kernel reads them again
- * from the file where they are needed. Never its data: that has no other copy.
+ * Lets go of pages of code (`r-xp` mappings of files and the program's first `r--p`): 25 MiB. The kernel reads them again from the
+ * file where they are needed. Never data: that has no other copy.
  *
  * @returns bytes of address space advised on; 0 where /proc can't be read
  */
-function trimProgramText(): number {
+function trimText(): number {
   let bytes = 0;
-  for (const { start, end } of programText(readMaps())) {
+  for (const { start, end } of textRanges(readMaps())) {
     // SAFETY: private file mappings that nobody writes: their pages come back from the file, unchanged.
     if (adviseRange(start, end - start, MADV_DONTNEED) === 0) bytes += end - start;
   }
   return bytes;
 }
 
-/** Address ranges of a program's code: the program is the file that /proc/self/maps begins with. */
-export function programText(maps: string): { start: number; end: number }[] {
+/**
+ * Address ranges of code, and of the constants that a program begins with: the program is the file that /proc/self/maps begins
+ * with. What a library has for constants may have been relocated, and stays.
+ */
+export function textRanges(maps: string): { start: number; end: number }[] {
   const ranges: { start: number; end: number }[] = [];
   let program: string | undefined;
   let readonlySeen = false;
@@ -52,10 +55,11 @@ export function programText(maps: string): { start: number; end: number }[] {
     const [, start = "", end = "", permissions, path] = LINE.exec(line) ?? [];
     if (path === undefined) continue;
     program ??= path;
-    if (path !== program) continue;
-    const wanted = permissions === "r-xp" || (permissions === "r--p" && !readonlySeen);
-    if (permissions === "r--p") readonlySeen = true;
-    if (wanted) ranges.push({ start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) });
+    const isFirst: boolean = permissions === "r--p" && path === program && !readonlySeen;
+    readonlySeen ||= isFirst;
+    if (isFirst || permissions === "r-xp") {
+      ranges.push({ start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) });
+    }
   }
   return ranges;
 }

@@ -1,5 +1,5 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
-import { programText } from "../../src/host/trim.ts";
+import { textRanges } from "../../src/host/trim.ts";
 import { requirement } from "../support/require.ts";
 
 const MAPS = `10000-20000 rw-p 00000000 00:00 0
@@ -12,10 +12,11 @@ const MAPS = `10000-20000 rw-p 00000000 00:00 0
 7f4000-7f5000 r-xp 00000000 00:00 0                          [vdso]
 `;
 
-Deno.test("programText() finds the program's code and first constants, never its data", () => {
-  assertEquals(programText(MAPS), [
+Deno.test("textRanges() finds code and the program's first constants, never data", () => {
+  assertEquals(textRanges(MAPS), [
     { start: 0x555000, end: 0x556000 },
     { start: 0x556000, end: 0x55a000 },
+    { start: 0x7f0000, end: 0x7f2000 },
     { start: 0x7f2000, end: 0x7f3000 },
   ]);
 });
