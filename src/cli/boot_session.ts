@@ -21,6 +21,7 @@ import type { BootTimer } from "./boot_timer.ts";
 import type { BootOptions } from "./boot_options.ts";
 import { endByReport, type GuestEnd } from "./guest_end.ts";
 import { GuestReport } from "./guest_report.ts";
+import { LateTrim } from "./late_trim.ts";
 import { kernelLog, withState } from "./machine_report.ts";
 import { say } from "./say.ts";
 import { ScratchDisk } from "./scratch_disk.ts";
@@ -122,6 +123,7 @@ async function runGuest(
     warning: (device: string, text: string) => say(`vireo: ${device}: ${text}`),
   };
   await using machine = await buildMachine(config, { loader, resources, owner });
+  using _trim = new LateTrim();
   using _watch = terminal?.watchSize(({ columns, rows }) => machine.resizeConsole(columns, rows));
   try {
     const outcome = await machine.run({ signal: stop.signal, onAbort: "throw" });

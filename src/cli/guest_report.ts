@@ -6,7 +6,6 @@
 
 import { RateLimit } from "../base/rate_limit.ts";
 import { parseControlLine, PORT } from "../boot/control_protocol.ts";
-import { trimMemory } from "../host/trim.ts";
 import type { DeviceMessage } from "../machine/events.ts";
 import type { Stop } from "./stop_request.ts";
 
@@ -59,7 +58,6 @@ export class GuestReport {
     const said = parseControlLine(String(message["line"]));
     switch (said.kind) {
       case "ready":
-        if (!this.#ready) trimMemory();
         this.#ready = true;
         break;
       case "exit":

@@ -1,28 +1,31 @@
 /**
- * When a machine gives back the memory that starting up took: nobody says when a guest of `run` is up, so after a while.
+ * When a machine gives back the memory that starting up took: nobody says when a guest has become quiet, so after a while.
  *
  * @module
  */
 
 import { trimMemory } from "../host/trim.ts";
 
-/** A guest is up by then, in ms; and where it is not, what was let go too early is read again from the file. */
-const DELAY = 5000;
+/**
+ * In ms. A guest is up by the first; where it is not, what was let go too early is read again from the file. By the second V8's
+ * compiler, which took code pages in anew, is done with what a guest's work has made hot.
+ */
+const DELAYS = [5_000, 20_000];
 
-/** Trims once, unless it is disposed before. */
+/** Trims after each of the delays, unless it is disposed before. */
 export class LateTrim implements Disposable {
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #timers: readonly ReturnType<typeof setTimeout>[];
 
-  /** @param options `delay`: ms; `trim`: gives memory back */
-  constructor({ delay = DELAY, trim = trimMemory }: {
-    readonly delay?: number;
+  /** @param options `delays`: ms; `trim`: gives memory back */
+  constructor({ delays = DELAYS, trim = trimMemory }: {
+    readonly delays?: readonly number[];
     readonly trim?: () => unknown;
   } = {}) {
-    this.#timer = setTimeout(trim, delay);
+    this.#timers = delays.map((delay) => setTimeout(trim, delay));
   }
 
   /** Nothing is to be gained any more: the process is about to end. */
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timers.forEach(clearTimeout);
   }
 }
