@@ -40,6 +40,15 @@ export const PERMISSIONS: readonly string[] = [
 ];
 
 /**
+ * What V8 is told wherever this project starts itself: to inline further than it would, so that answering an exit is one piece of
+ * code. After the kernel's turn the processor has forgotten where each call and return goes: it saves some 70 ns of 250.
+ */
+export const V8_FLAGS: readonly string[] = [
+  "--max-inlined-bytecode-size=2000",
+  "--max-inlined-bytecode-size-cumulative=4000",
+];
+
+/**
  * Bundles a program of this project: one file for itself and one for each worker entry, side by side.
  *
  * @param program path below the project
@@ -61,7 +70,10 @@ export async function compileProgram(output: string): Promise<void> {
   try {
     const program = await bundleProgram("src/main.ts", folder);
     const workers = (await workerEntries()).map((entry) => `--include=${bundledName(entry)}`);
-    const own = ["--quiet", "--no-check", "--no-config", "--no-lock", "--no-code-cache"];
+    const own = [
+      ...["--quiet", "--no-check", "--no-config", "--no-lock", "--no-code-cache"],
+      `--v8-flags=${V8_FLAGS.join(",")}`,
+    ];
     await Deno.mkdir(dirname(output), { recursive: true });
     await deno(
       ["compile", ...own, ...PERMISSIONS, ...workers, `--output=${output}`, program],

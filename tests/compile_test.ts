@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { BOOT_FILES_VARIABLE } from "../src/cli/rig_names.ts";
-import { PERMISSIONS } from "../src/compile.ts";
+import { PERMISSIONS, V8_FLAGS } from "../src/compile.ts";
 import { modulesBelow, reachable, readImportGraph, workerEntries } from "./support/import_graph.ts";
 import { requirement } from "./support/require.ts";
 
@@ -33,4 +33,9 @@ Deno.test(
 Deno.test("the executable asks for no permission, and has no network", () => {
   assertEquals(PERMISSIONS.includes("--no-prompt"), true);
   assertEquals(PERMISSIONS.filter((flag) => /^(-A|--allow-(all|net|import))/.test(flag)), []);
+});
+
+Deno.test("`deno task boot` and the executable tell V8 the same", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  assertEquals(/ --v8-flags=(\S+) /.exec(tasks.boot)?.[1], V8_FLAGS.join(","));
 });
