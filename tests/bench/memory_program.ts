@@ -1,17 +1,20 @@
 /**
  * The program that memory_bench.ts looks at: a machine whose vCPUs halt, as an idle guest's do. It prints where guest RAM lies once
- * all vCPUs run; for each line of input it gives back what start-up needed and prints a line.
+ * all vCPUs run; for a line of input it prints one and then gives back what start-up needed, as `run` and `boot` do, only sooner.
  *
  *   memory_program CPUS
  *
  * @module
  */
 
+import { LateTrim } from "../../src/cli/late_trim.ts";
 import { Mapping } from "../../src/host/mapping.ts";
-import { trimMemory } from "../../src/host/trim.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
+
+/** In ms. */
+const DELAYS = [300, 1000];
 
 const cpus = Number(Deno.args[0]);
 const ram: { readonly address: number; readonly size: number }[] = [];
@@ -28,7 +31,10 @@ while (machine.vcpuStates.some((state) => state !== VcpuState.running)) {
   await new Promise((resolve) => setTimeout(resolve, 10));
 }
 print(JSON.stringify(ram));
-for await (const _line of Deno.stdin.readable) print(String(trimMemory()));
+for await (const _line of Deno.stdin.readable) {
+  print("");
+  new LateTrim({ delays: DELAYS });
+}
 
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));

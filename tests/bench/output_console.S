@@ -5,7 +5,7 @@
  * 32-bit code that runs wherever it is put.
  */
         .set COUNT, 256                 /* pieces in a MiB */
-        .set TIMES, 4                   /* how many MiB */
+        .set TIMES, 16                  /* how many MiB */
         .set QUEUE, 1                   /* transmitq of port 0, virtio 1.3 §5.3.2 */
         .set DESCRIPTOR, 0x10000
         .set AVAIL, 0x11000

@@ -7,6 +7,7 @@
 
 import { bundleProgram } from "../../src/compile.ts";
 import { skipped } from "../support/require.ts";
+import { V8_OPTION_EAGER } from "./v8_option.ts";
 import { bringFiles, bringProgram, onSearchPath } from "./rig_folder.ts";
 import type { RigGuest } from "./rig_guest.ts";
 
@@ -47,8 +48,7 @@ export async function rigMonitors(
 
 async function vireo(folder: string, guest: RigGuest, console: string): Promise<Monitor> {
   const program = await bundleProgram("src/main.ts", folder);
-  // As in start_bench.ts: all functions are in V8's code cache.
-  const flags = ["-A", "--no-check", "--cached-only", "--v8-flags=--no-lazy"];
+  const flags = ["-A", "--no-check", "--cached-only", V8_OPTION_EAGER];
   const deno = [Deno.execPath(), "run", ...flags, program];
   const machine = ["--cpus", "1", "--memory", `${MEMORY}M`, "--set", "serial.backend=none"];
   const boots = ["--kernel", guest.kernel, "--initrd", guest.initrd];

@@ -8,6 +8,7 @@
 
 import { parseSkip } from "../support/require.ts";
 import { type Figure, figureTable, JSON_OPTION } from "./figures.ts";
+import { V8_OPTION } from "./v8_option.ts";
 
 const wanted = Deno.args;
 const folder = new URL("./", import.meta.url);
@@ -22,7 +23,8 @@ let failures = 0;
 for (const bench of benches) {
   // deno-lint-ignore no-console -- a program's output
   console.error(`… ${bench}`);
-  const args = ["run", "-A", "--no-check", new URL(bench, folder).pathname, JSON_OPTION];
+  const flags = ["-A", "--no-check", V8_OPTION];
+  const args = ["run", ...flags, new URL(bench, folder).pathname, JSON_OPTION];
   const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "inherit" });
   const { success, stdout } = await command.output();
   if (!success) failures++;

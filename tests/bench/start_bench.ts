@@ -11,6 +11,7 @@ import { compileC } from "../support/c_program.ts";
 import { pause } from "../support/pause.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
+import { V8_OPTION_EAGER } from "./v8_option.ts";
 
 /** What was measured of one program. */
 export interface StartFigure {
@@ -82,8 +83,7 @@ async function candidates(folder: string): Promise<Candidate[]> {
   const bundled = await bundleProgram("tests/bench/start_program.ts", folder);
   const source = new URL("./start_program.ts", import.meta.url).pathname;
   const run = [Deno.execPath(), "run", "-A", "--no-check"];
-  // All functions are in V8's code cache, not only those that run while modules load.
-  const eager = [...run, "--v8-flags=--no-lazy"];
+  const eager = [...run, V8_OPTION_EAGER];
   return [
     { name: "C, the same ioctls", command: [reference], runs: [] },
     { name: "deno run of an empty file", command: [...run, empty], runs: [] },
