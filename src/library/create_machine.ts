@@ -29,9 +29,9 @@ export interface MachineOptions {
   readonly hooks?: BuildHooks;
   /** What is to be done otherwise than on a usual x86-64 machine. */
   readonly platform?: Partial<Platform>;
-  /** Devices behind the description's. */
+  /** Devices behind the description's: of the program's own, {@linkcode virtioDevice} and {@linkcode busDevice}; and others. */
   readonly devices?: readonly DevicePlan[];
-  /** Modules of devices that are to be added while the machine runs. */
+  /** Modules of devices that are to be added later, by {@linkcode Machine.addDevice}. */
   readonly modules?: readonly (URL | string)[];
   /** Takes what happens, down to the description's `log.level`, beside `log.file`; without either nothing is said. */
   readonly logger?: Logger;
@@ -51,8 +51,8 @@ export interface MachineOptions {
  *
  * @param source what it is: an object, a TOML file, or options as text
  * @returns the machine, which closes everything that was opened for it when it is closed
- * @throws ConfigError with a line for each mistake of the description; VireoError whose kind is the stage that failed, after
- *   everything made before it has been released
+ * @throws ConfigError with a line for each mistake of the description; VireoError whose kind is the stage that failed, or `device`
+ *   where a module cannot be loaded or does not make its device, after everything made before it has been released
  */
 export async function createMachine(
   source: MachineSource,
