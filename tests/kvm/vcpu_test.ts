@@ -180,3 +180,31 @@ Deno.test("Vcpu: dispose unmaps and closes", needs, () => {
   }
   assertEquals([driver.openFds.size, driver.openMappings], [0, 0]);
 });
+
+Deno.test("Vcpu takes an NMI at its next instruction", real, () => {
+  // hlt; cli; hlt
+  using guest = new BareGuest([0xf4, 0xfa, 0xf4], { realMode: true });
+  // Vector 2 leads to 0:0x2000: mov al, 'N'; mov dx, 0x3f8; out dx, al; iret
+  new DataView(guest.memory.buffer).setUint32(2 * 4, 0x2000, true);
+  guest.memory.set([0xb0, 0x4e, 0xba, 0xf8, 0x03, 0xee, 0xcf], 0x2000);
+  assertEquals(guest.run().reason, KVM_EXIT_HLT);
+  guest.vcpu.nmi();
+  const exit = guest.run();
+  assertEquals([exit.reason, exit.port, exit.portValue(0)], [KVM_EXIT_IO, 0x3f8, 0x4e]);
+  assertEquals(guest.run().reason, KVM_EXIT_HLT);
+  assertEquals(guest.vcpu.registers().rip, 0x1003n);
+});
+
+Deno.test("Vcpu has the TSC frequency that it was given", real, () => {
+  using guest = new BareGuest(HALT);
+  const khz = guest.vcpu.tscKhz();
+  guest.vcpu.setTscKhz(khz);
+  assertEquals(guest.vcpu.tscKhz(), khz);
+});
+
+Deno.test("Exit tells whether the guest had interrupts on", real, () => {
+  // sti; out 0x80, al; cli; out 0x80, al; hlt
+  using guest = new BareGuest([0xfb, 0xe6, 0x80, 0xfa, 0xe6, 0x80, 0xf4], { realMode: true });
+  assertEquals(guest.run().interruptsEnabled, true);
+  assertEquals(guest.run().interruptsEnabled, false);
+});
