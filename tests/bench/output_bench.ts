@@ -6,6 +6,7 @@
  */
 
 import { bundleProgram } from "../../src/compile.ts";
+import { compileC } from "../support/c_program.ts";
 import { duration } from "../support/progress.ts";
 import { requirement } from "../support/require.ts";
 import { type Figure, median, printFigures } from "./figures.ts";
@@ -52,11 +53,11 @@ export async function outputBench(): Promise<Record<"serial" | "console", Output
     const hasQemu = !requirement("qemu").ignore;
     const serial = [ours(program, SERIAL_COUNTED, "serial", String(BYTES))];
     if (hasQemu) serial.push(microvm(SERIAL_COUNTED, await serialFirmware(folder)));
+    const console = await consoleCandidates(program, folder, hasQemu);
+    const sink = await compileC(new URL("./output_sink.c", import.meta.url), folder);
     return {
-      serial: await measureAll(serial, ROUNDS.serial),
-      console: requirement("gcc").ignore
-        ? []
-        : await measureAll(await consoleCandidates(program, folder, hasQemu), ROUNDS.console),
+      serial: await measureAll(serial, ROUNDS.serial, sink),
+      console: await measureAll(console, ROUNDS.console, sink),
     };
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -66,9 +67,10 @@ export async function outputBench(): Promise<Record<"serial" | "console", Output
 async function measureAll(
   candidates: readonly Candidate[],
   rounds: number,
+  sink: string,
 ): Promise<OutputFigure[]> {
   for (let i = 0; i < rounds; i++) {
-    for (const candidate of candidates) candidate.rounds.push(await measure(candidate));
+    for (const candidate of candidates) candidate.rounds.push(await measure(candidate, sink));
   }
   return candidates.map(({ name, counted, rounds }) => ({
     name,
@@ -137,28 +139,14 @@ async function consoleFirmware(folder: string): Promise<string> {
 }
 
 /** Milliseconds between the bytes that count. */
-async function measure(
-  { command: [program = "", ...args], counted }: Candidate,
-): Promise<number[]> {
-  const command = new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  });
-  await using child = command.spawn();
-  const arrived: number[] = [];
-  let count = 0;
-  for await (const chunk of child.stdout) {
-    count += chunk.length;
-    while (count >= (counted[arrived.length] ?? Infinity)) arrived.push(performance.now());
-    if (arrived.length === counted.length) break;
-  }
-  if (count !== counted.at(-1)) throw new Error(`${program} gave ${count} bytes`);
-  return arrived.slice(1).map((at, part) => at - (arrived[part] ?? NaN));
+async function measure({ command, counted }: Candidate, sink: string): Promise<number[]> {
+  const args = [...counted.map(String), "--", ...command];
+  const { success, stdout } = await new Deno.Command(sink, { args }).output();
+  if (!success) throw new Error(`${command[0]} gave fewer than ${counted.at(-1)} bytes`);
+  return new TextDecoder().decode(stdout).trim().split(" ").map((seconds) => Number(seconds) * 1e3);
 }
 
-if (import.meta.main && !requirement("kvm").ignore) {
+if (import.meta.main && !requirement("kvm", "gcc").ignore) {
   const { serial, console } = await outputBench();
   printFigures([
     ...rows("1 MiB through the serial port", serial, 0, 1),

@@ -51,11 +51,9 @@ export async function outputConsoleBench(): Promise<ConsoleFigure[]> {
 
 /** Seconds from the first byte to the last. */
 async function measure(rig: RigRounds, { name, command }: Monitor, sink: string): Promise<number> {
-  const { output } = await rig.run(command, { behind: `2> /dev/null | ${sink} ${BYTES}` });
-  const [, count, seconds] = /(\d+) bytes, ([\d.]+) s/.exec(output) ?? [];
-  if (Number(count) !== BYTES) {
-    throw new Error(`${name} gave ${count} bytes of ${BYTES}: ${output}`);
-  }
+  const { output } = await rig.run(command, { behind: `2> /dev/null | ${sink} 1 ${BYTES}` });
+  const [seconds] = /^\d+\.\d{6}(?= $)/m.exec(output) ?? [];
+  if (seconds === undefined) throw new Error(`${name} gave fewer than ${BYTES} bytes: ${output}`);
   progress(`${name}: ${seconds} s`);
   return Number(seconds);
 }
