@@ -28,8 +28,8 @@ function all(...needs: readonly { readonly ignore: boolean }[]): { ignore: boole
 }
 
 const KVM = all(requirement("kvm"), NEEDS_EXECUTABLE);
-const ROOT = all(requirement("root"), NEEDS_EXECUTABLE);
-const ROOT_KVM = all(requirement("root", "kvm"), NEEDS_EXECUTABLE);
+const NAMESPACES = all(requirement("namespaces"), NEEDS_EXECUTABLE);
+const NAMESPACES_KVM = all(requirement("namespaces", "kvm"), NEEDS_EXECUTABLE);
 
 /** A machine that says Hi on its serial port and powers off. */
 const TINY = `run --kernel ${FIXTURES}/off.img --memory 32M --console none ` +
@@ -43,7 +43,7 @@ async function shell(line: string) {
 
 Deno.test(
   "the executable alone in an empty folder, without network, home or variables, runs a guest",
-  ROOT_KVM,
+  NAMESPACES_KVM,
   async () => {
     const { status, stdout, stderr } = await shell(
       `folder=$(mktemp -d) && cp "$vireo" $folder && cd $folder && ` +
@@ -139,7 +139,7 @@ async function asNobody(args: string, variables = "") {
 
 Deno.test(
   "without rights on /dev/kvm run ends with 3 and says how to get them (row 0.7)",
-  ROOT_KVM,
+  NAMESPACES_KVM,
   async () => {
     const { status, stderr } = await asNobody(TINY);
     assertEquals(status, 3);
@@ -150,7 +150,7 @@ Deno.test(
 for (const program of [SOURCE, EXECUTABLE]) {
   Deno.test(
     `${program.name}: boot --rig=never on a /dev/kvm of mode 000 ends with 3 and says how to get rights (row 0.7)`,
-    program === SOURCE ? requirement("root", "kvm") : ROOT_KVM,
+    program === SOURCE ? requirement("namespaces", "kvm") : NAMESPACES_KVM,
     async () => {
       const boot = [...WITHOUT_KVM_RIGHTS, ...program.command, "boot", "--rig=never"] as const;
       const plain = await runProgram(boot);
@@ -167,7 +167,7 @@ for (const program of [SOURCE, EXECUTABLE]) {
 
 Deno.test(
   "a user without rights on /dev/kvm is told so by boot --rig=never (row 0.7)",
-  ROOT_KVM,
+  NAMESPACES_KVM,
   async () => {
     const { status, stderr } = await asNobody("boot --rig=never");
     assertEquals(status, 3);
@@ -177,7 +177,7 @@ Deno.test(
 
 Deno.test(
   "a user without rights on /dev/kvm is told by boot that the rig is taken, and what that lacks (row 0.7)",
-  ROOT_KVM,
+  NAMESPACES_KVM,
   async () => {
     const files = "--kernel ./off.img --initrd ./off.img";
     const { status, stderr } = await asNobody(`boot ${files}`, "PATH=/nowhere");
@@ -191,7 +191,7 @@ Deno.test(
 
 Deno.test(
   "without rights on /dev/kvm doctor ends with 3 and the same remedy",
-  ROOT_KVM,
+  NAMESPACES_KVM,
   async () => {
     const { status, stdout } = await asNobody("doctor");
     assertEquals(status, 3);
@@ -199,13 +199,17 @@ Deno.test(
   },
 );
 
-Deno.test("without a /dev/kvm run ends with 3 and says what to load (row 0.7)", ROOT, async () => {
-  const { status, stderr } = await shell(
-    `unshare -m sh -c 'mount -t tmpfs tmpfs /dev/ && exec "$0" ${TINY}' "$vireo"`,
-  );
-  assertEquals(status, 3);
-  assertMatch(stderr, /^vireo: KVM is not available: .*ENOENT .*modprobe/);
-});
+Deno.test(
+  "without a /dev/kvm run ends with 3 and says what to load (row 0.7)",
+  NAMESPACES,
+  async () => {
+    const { status, stderr } = await shell(
+      `unshare -m sh -c 'mount -t tmpfs tmpfs /dev/ && exec "$0" ${TINY}' "$vireo"`,
+    );
+    assertEquals(status, 3);
+    assertMatch(stderr, /^vireo: KVM is not available: .*ENOENT .*modprobe/);
+  },
+);
 
 /** Runs a form of the program with its streams elsewhere, within a bound. */
 async function redirected({ command }: Program, args: string, streams: string) {
@@ -308,7 +312,10 @@ async function onFullDisk(args: string) {
 for (const program of [SOURCE, EXECUTABLE]) {
   Deno.test(
     `${program.name}: boot with a cache on a full disk says so, and what to do`,
-    all(program === SOURCE ? requirement("root") : ROOT, skipped(commandMissing("apt-cache"))),
+    all(
+      program === SOURCE ? requirement("namespaces") : NAMESPACES,
+      skipped(commandMissing("apt-cache")),
+    ),
     async () => {
       const cache = defaultCacheFolder();
       const mount = 'mkdir -p "$0" && mount -t tmpfs -o size=64k tmpfs "$0" && ' +
@@ -324,22 +331,34 @@ for (const program of [SOURCE, EXECUTABLE]) {
   );
 }
 
-Deno.test("RAM in a file on a full disk is refused with the space it needs", ROOT_KVM, async () => {
-  const { status, stderr } = await onFullDisk(`${TINY} --set memory.path=/mnt/ram`);
-  assertEquals(status, 2);
-  assertMatch(stderr, /memory\.path: Cannot keep RAM in .*0 MiB left.*32 MiB; free some/);
-});
+Deno.test(
+  "RAM in a file on a full disk is refused with the space it needs",
+  NAMESPACES_KVM,
+  async () => {
+    const { status, stderr } = await onFullDisk(`${TINY} --set memory.path=/mnt/ram`);
+    assertEquals(status, 2);
+    assertMatch(stderr, /memory\.path: Cannot keep RAM in .*0 MiB left.*32 MiB; free some/);
+  },
+);
 
-Deno.test("a log on a full disk is said on stderr, and the guest runs on", ROOT_KVM, async () => {
-  const log = "--set log.file=/mnt/log --set log.level=info";
-  const { status, stdout, stderr } = await onFullDisk(`${TINY} ${log}`);
-  assertEquals([status, stdout], [0, "Hi\n"]);
-  assertMatch(stderr, /Cannot write to log\.file: .*ENOSPC/);
-});
+Deno.test(
+  "a log on a full disk is said on stderr, and the guest runs on",
+  NAMESPACES_KVM,
+  async () => {
+    const log = "--set log.file=/mnt/log --set log.level=info";
+    const { status, stdout, stderr } = await onFullDisk(`${TINY} ${log}`);
+    assertEquals([status, stdout], [0, "Hi\n"]);
+    assertMatch(stderr, /Cannot write to log\.file: .*ENOSPC/);
+  },
+);
 
-Deno.test("a console's file on a full disk is said, and the guest runs on", ROOT_KVM, async () => {
-  const serial = "--set serial.backend=file --set serial.path=/mnt/serial --set log.level=warn";
-  const { status, stderr } = await onFullDisk(`${TINY} ${serial}`);
-  assertEquals(status, 0);
-  assertMatch(stderr, /serial0: Cannot write serial output any more: ENOSPC/);
-});
+Deno.test(
+  "a console's file on a full disk is said, and the guest runs on",
+  NAMESPACES_KVM,
+  async () => {
+    const serial = "--set serial.backend=file --set serial.path=/mnt/serial --set log.level=warn";
+    const { status, stderr } = await onFullDisk(`${TINY} ${serial}`);
+    assertEquals(status, 0);
+    assertMatch(stderr, /serial0: Cannot write serial output any more: ENOSPC/);
+  },
+);

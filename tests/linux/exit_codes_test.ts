@@ -140,11 +140,15 @@ const UNFIT = [
   ["is missing", "mount -t tmpfs dev /dev && mknod /dev/null c 1 3 && mknod /dev/urandom c 1 9"],
 ] as const;
 for (const [what, prepare] of UNFIT) {
-  Deno.test(`boot exits with 3 where /dev/kvm ${what}`, linuxRequirement("root"), async () => {
-    const [code, stderr] = await bootWithoutKvm(prepare);
-    assertEquals(code, 3, stderr);
-    assertMatch(stderr, /KVM/);
-  });
+  Deno.test(
+    `boot exits with 3 where /dev/kvm ${what}`,
+    linuxRequirement("namespaces"),
+    async () => {
+      const [code, stderr] = await bootWithoutKvm(prepare);
+      assertEquals(code, 3, stderr);
+      assertMatch(stderr, /KVM/);
+    },
+  );
 }
 
 Deno.test(

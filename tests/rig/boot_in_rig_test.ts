@@ -34,7 +34,7 @@ Deno.test("boot in the rig keeps its --timeout while its output is stuck", NEEDS
 
 Deno.test(
   "boot takes the rig where it may not open /dev/kvm, and says so (row 0.7)",
-  requirement("qemu", "xz", "root", "kvm"),
+  requirement("qemu", "xz", "namespaces", "kvm"),
   async () => {
     const boot = [...WITHOUT_KVM_RIGHTS, DENO, ...ARGUMENTS.slice(0, -1)] as const;
     const { status, stdout, stderr } = await runProgram([...boot, "--exec", "nproc; exit 7"]);

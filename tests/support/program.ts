@@ -58,7 +58,7 @@ async function compile(path: string): Promise<string | undefined> {
 
 /**
  * What starts a command that may not open /dev/kvm, by a device of its own with mode 000 and without root's right to open it all
- * the same. Needs root.
+ * the same. Needs `namespaces`.
  */
 export const WITHOUT_KVM_RIGHTS: readonly [string, ...string[]] = [
   ...["unshare", "-m", "sh", "-c"] as const,

@@ -42,6 +42,7 @@ export const NEEDS = {
   io_uring: { missing: ioUringMissing, packages: [] },
   direct_io: { missing: directIoMissing, packages: [] },
   root: { missing: () => Deno.uid() === 0 ? undefined : "not run as root", packages: [] },
+  namespaces: { missing: namespacesMissing, packages: [] },
   npx: { missing: () => commandMissing("npx"), packages: [] },
   git: { missing: gitMissing, packages: ["git"] },
   gcc: { missing: compilerMissing, packages: ["gcc", "libc6-dev", "linux-libc-dev"] },
@@ -151,6 +152,14 @@ function directIoMissing(): string | undefined {
   } finally {
     Deno.removeSync(path);
   }
+}
+
+/** Containers may forbid what root can do elsewhere, and a bare chroot has no root to mount below. */
+function namespacesMissing(): string | undefined {
+  if (Deno.uid() !== 0) return "not run as root";
+  const args = ["-m", "-n", "true"];
+  const { success, stderr } = new Deno.Command("unshare", { args, stdout: "null" }).outputSync();
+  return success ? undefined : `no namespaces here: ${new TextDecoder().decode(stderr).trim()}`;
 }
 
 function gitMissing(): string | undefined {
