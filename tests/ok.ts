@@ -12,7 +12,7 @@ import { testFiles } from "./support/test_files.ts";
 
 const BOUND_MS = 120_000;
 /** They boot machines. */
-const NOT_UNIT = /^tests\/(linux\/|guests\/|main_|rig\/rig_test\.ts$)/;
+const NOT_UNIT = /^tests\/(linux\/|guests\/|main_|rig\/(boot_in_)?rig_test\.ts$)/;
 
 const named = Deno.args.filter((name): name is StyleCheck => Object.hasOwn(STYLE_CHECKS, name));
 const { signal } = new AbortController();
