@@ -7,6 +7,7 @@
  */
 
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../src/abi/linux.ts";
+import { errorText } from "../../src/base/errors.ts";
 import { type BootFiles, findBootFiles, KERNEL_PACKAGE } from "../../src/boot/boot_files.ts";
 import { parseControlLine, PORT } from "../../src/boot/control_protocol.ts";
 import { defaultCommandLine } from "../../src/boot/default_command_line.ts";
@@ -23,6 +24,7 @@ import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import type { Resources } from "../../src/machine/resources.ts";
+import { pause } from "./pause.ts";
 import { duration, progress } from "./progress.ts";
 import { type Need, type Requirement, requirement } from "./require.ts";
 
@@ -108,7 +110,7 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
   await using machine = await buildMachine(config, { loader, owner: ear, ...resources });
   const visited = ear.ready.then(() => plan.whenReady?.(machine));
   visited.catch(() => {});
-  const outcome = await runBounded(machine);
+  const outcome = await runBounded(machine, ear);
   if (ear.isReady) await visited;
   const log = textOf(machine.serialLog());
   await machine.close();
@@ -143,18 +145,39 @@ export function once<Result>(work: () => Result): () => Result {
   return () => (done ??= { result: work() }).result;
 }
 
-async function runBounded(machine: Machine): Promise<Outcome> {
+async function runBounded(machine: Machine, ear: Ear): Promise<Outcome> {
   const bound = new AbortController();
-  const late = () => {
+  const late = async () => {
     const log = textOf(machine.serialLog());
-    bound.abort(new Error(`The guest did not end within ${duration(BOUND)}; its log:\n${log}`));
+    const told = `Init has ${ear.isReady ? "" : "not "}reported in, status ${ear.status}`;
+    const text = `The guest did not end within ${duration(BOUND)}\n${told}\n${ear.warnings}`;
+    bound.abort(new Error(`${text}\n${await standing(machine)}\nIts log:\n${log}`));
   };
-  const timer = setTimeout(late, BOUND);
+  const timer = setTimeout(() => void late(), BOUND);
   try {
     return await machine.run({ signal: bound.signal, onAbort: "throw" });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where each vCPU stands, at two moments: one that halts for ever does not move. */
+async function standing(machine: Machine): Promise<string> {
+  const places: string[] = [];
+  try {
+    for (let moment = 0; moment < 2; moment++) {
+      await machine.pause();
+      places.push(...machine.vcpuStates.map((_, index) => {
+        const { rip, rflags } = machine.registers(index);
+        return `vCPU ${index} at rip 0x${rip.toString(16)}, rflags 0x${rflags.toString(16)}`;
+      }));
+      await machine.resume();
+      await pause(500);
+    }
+  } catch (error) {
+    places.push(errorText(error));
+  }
+  return places.join("\n");
 }
 
 /** Files behind the ports: unlike pipes they take any amount while nobody reads. */
