@@ -45,6 +45,15 @@ export class DeviceModules {
   }
 
   /**
+   * Does a worker's work with its modules, at once where there are none. They are loaded before, since nothing is awaited in the
+   * loop that the work becomes.
+   */
+  static whenLoaded(uses: readonly ModuleUse[], work: (modules: DeviceModules) => void): void {
+    if (uses.length === 0) work(DeviceModules.none);
+    else void DeviceModules.load(uses).then(work);
+  }
+
+  /**
    * Imports modules, one after another, up to one that cannot be; {@linkcode DeviceModules.require} tells of that.
    *
    * @param timeout of all, in ms

@@ -25,9 +25,7 @@ blockKicks();
 const thread = threadId();
 openIoctl();
 self.onmessage = ({ data }: MessageEvent<VcpuStart>) => {
-  if (data.modules.length === 0) return main(data, DeviceModules.none);
-  // Before the loop, in which nothing is awaited.
-  void DeviceModules.load(data.modules).then((modules) => main(data, modules));
+  DeviceModules.whenLoaded(data.modules, (modules) => main(data, modules));
 };
 
 function main(start: VcpuStart, modules: DeviceModules): void {

@@ -21,9 +21,7 @@ import { virtioBacks } from "./devices.ts";
 import { IoControl, type IoMessage, type IoStart, IoState, IoWanted } from "./io_control.ts";
 
 self.onmessage = ({ data }: MessageEvent<IoStart>) => {
-  if (data.modules.length === 0) return main(data, DeviceModules.none);
-  // Before the loop, in which nothing is awaited.
-  void DeviceModules.load(data.modules).then((modules) => main(data, modules));
+  DeviceModules.whenLoaded(data.modules, (modules) => main(data, modules));
 };
 
 function main(start: IoStart, modules: DeviceModules): void {
