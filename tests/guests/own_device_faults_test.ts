@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError, VireoError } from "../../src/base/errors.ts";
-import { busDevice } from "../../src/devices/own_device.ts";
+import { busDevice, type BusDeviceOptions } from "../../src/devices/own_device.ts";
 import type { DevicePlan } from "../../src/devices/device_plan.ts";
 import { openAllGroups } from "../../src/host/libc.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
@@ -34,6 +34,13 @@ function bus(module: URL): DevicePlan {
 
 function virtio(module: URL): DevicePlan {
   return virtioDevice({ id: "own0", module, spec: { deviceId: 4, features: [], queueSizes: [8] } });
+}
+
+/** Of {@linkcode MODULE}, both halves. */
+function withBack(options: BusDeviceOptions["options"] = {}): DevicePlan {
+  const windows = [{ bus: "port", base: 0x500, size: 4 }] as const;
+  const back = { events: ["written"], back: "shared" } as const;
+  return busDevice({ id: "own0", module: MODULE, windows, stateSize: 16, ...back, options });
 }
 
 function machineOf(device: DevicePlan, guest = new Assembler().spin()): Promise<Machine> {
@@ -168,15 +175,7 @@ Deno.test(
   "what a timer of a back throws ends the run with device, module and stack",
   NEEDS,
   async () => {
-    const device = busDevice({
-      id: "own0",
-      module: MODULE,
-      windows: [{ bus: "port", base: 0x500, size: 4 }],
-      stateSize: 16,
-      events: ["written"],
-      back: "shared",
-      options: { fails: true },
-    });
+    const device = withBack({ fails: true });
     const message = await faultOf(device, new Assembler().eax(1).out(0x500, 4).spin());
     assertMatch(
       message,
@@ -192,14 +191,7 @@ Deno.test(
   async () => {
     const random = new Random(SEED);
     const writes = new Assembler().label("again").eax(1).out(0x500).jump("again");
-    const device = busDevice({
-      id: "own0",
-      module: MODULE,
-      windows: [{ bus: "port", base: 0x500, size: 4 }],
-      stateSize: 16,
-      events: ["written"],
-      back: "shared",
-    });
+    const device = withBack();
     const runAndClose = async () => {
       const machine = await machineOf(device, writes);
       const run = assertRejects(() => machine.run(), VireoError);

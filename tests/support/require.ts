@@ -156,7 +156,8 @@ function directIoMissing(): string | undefined {
 
 /** Containers may forbid what root can do elsewhere, and a bare chroot has no root to mount below. */
 function namespacesMissing(): string | undefined {
-  if (Deno.uid() !== 0) return "not run as root";
+  const absent = NEEDS.root.missing() ?? commandMissing("unshare");
+  if (absent !== undefined) return absent;
   const args = ["-m", "-n", "true"];
   const { success, stderr } = new Deno.Command("unshare", { args, stdout: "null" }).outputSync();
   return success ? undefined : `no namespaces here: ${new TextDecoder().decode(stderr).trim()}`;
