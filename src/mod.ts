@@ -123,6 +123,7 @@ export { SharedLock, SharedState } from "./memory/shared_state.ts";
 export { type AnonymousOptions, Mapping } from "./host/mapping.ts";
 export { EPOLLIN, EPOLLOUT } from "./abi/linux.ts";
 export { EventFd, Fd } from "./host/fd.ts";
+export type { PlainThread } from "./host/plain_thread.ts";
 
 // KVM itself.
 

@@ -165,9 +165,20 @@ export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGTERM = 15;
 export const SIG_BLOCK = 0;
+/** How `pthread_sigmask` takes a set: instead of the mask. */
+export const SIG_SETMASK = 2;
 /** Bytes of glibc's `sigset_t` and of the kernel's, which KVM_SET_SIGNAL_MASK wants. */
 export const SIGSET_SIZE = 128;
 export const KERNEL_SIGSET_SIZE = 8;
+
+/** `stack_t`: where a context's stack is. */
+export const StackT = struct({ ss_sp: "u64", ss_flags: "i32", ss_size: "u64" });
+
+/** `ucontext_t` of glibc, as far as `makecontext` has its caller fill it. */
+export const UcontextT = struct(
+  { uc_flags: "u64", uc_link: "u64", uc_stack: StackT },
+  { size: 968 },
+);
 
 /** `prctl` option: name of the calling thread, up to 15 bytes. */
 export const PR_SET_NAME = 15;

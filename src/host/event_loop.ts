@@ -25,7 +25,7 @@ import { SystemError, VireoError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { EventFd, Fd } from "./fd.ts";
 import { read } from "./file.ts";
-import { check, epollCalls, errno, timerCalls } from "./libc.ts";
+import { check, epollCalls, epollWaitingCalls, errno, timerCalls } from "./libc.ts";
 
 /** Called with the `EPOLL*` bits that are up. It drains its descriptor, for events are level-triggered unless asked otherwise. */
 export type EventHandler = (events: number) => void;
@@ -149,7 +149,7 @@ export class EventLoop implements Disposable {
    */
   runOnce(timeout: number): number {
     const wait = this.#alwaysReady.length > 0 ? 0 : timeout;
-    const calls = epollCalls();
+    const calls = epollWaitingCalls();
     const result = calls.epoll_wait(this.#epoll.number, this.#events, BATCH, wait);
     const count = result < 0 ? -(errno[0] ?? 0) : result;
     if (count === -EINTR) return 0;

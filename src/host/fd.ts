@@ -23,6 +23,7 @@ import {
 import { SystemError, VireoError } from "../base/errors.ts";
 import {
   check,
+  closingCalls,
   cString,
   descriptorFlagCalls,
   errno,
@@ -176,7 +177,7 @@ export function openPipe(): { readonly reader: Fd; readonly writer: Fd } {
 
 /** `close` by number: Linux always lets go of it, so there is no result to look at. */
 export function closeNumber(number: number): void {
-  readingCalls().close(number);
+  closingCalls().close(number);
 }
 
 const ONE = new BigUint64Array([1n]);

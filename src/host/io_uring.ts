@@ -34,7 +34,7 @@ import {
 import { SystemError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { Fd } from "./fd.ts";
-import { check, errno, ioUringCalls } from "./libc.ts";
+import { check, errno, ioUringCalls, ioUringEnteringCalls } from "./libc.ts";
 import { Mapping } from "./mapping.ts";
 
 const SQE = sizeof(IoUringSqe);
@@ -226,7 +226,7 @@ export class IoUring implements Disposable {
   #enter(complete: number, flags: number): number {
     // Release: the entries are written before the tail that announces them.
     Atomics.store(this.#ring, this.#sqTail, this.#tail);
-    const calls = ioUringCalls();
+    const calls = ioUringEnteringCalls();
     const fd = this.#fd.number;
     for (let i = 0; i < ATTEMPTS; i++) {
       const asked = this.#prepared;

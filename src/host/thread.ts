@@ -13,6 +13,7 @@ import {
   KERNEL_SIGSET_SIZE,
   PR_SET_NAME,
   SIG_BLOCK,
+  SIG_SETMASK,
   SIGSET_SIZE,
   Timespec,
 } from "../abi/linux.ts";
@@ -47,6 +48,20 @@ export function threadId(): number {
 export function blockKicks(): void {
   const result = threadCalls().pthread_sigmask(SIG_BLOCK, kickSet, null);
   check("pthread_sigmask", -result, "Cannot block the kick's signal");
+}
+
+/** Does something with all of the calling thread's signals blocked but those of its own faults. */
+export function withoutSignals<T>(work: () => T): T {
+  const calls = threadCalls();
+  const old = new Uint8Array(SIGSET_SIZE);
+  const all = signalSet(FAULT_SIGNALS, SIGSET_SIZE).map((byte) => 255 - byte);
+  const result = calls.pthread_sigmask(SIG_BLOCK, all, Deno.UnsafePointer.of(old));
+  check("pthread_sigmask", -result, "Cannot block signals");
+  try {
+    return work();
+  } finally {
+    calls.pthread_sigmask(SIG_SETMASK, old, null);
+  }
 }
 
 /**

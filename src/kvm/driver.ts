@@ -10,6 +10,7 @@ import { SystemError } from "../base/errors.ts";
 import { closeNumber, openPath } from "../host/fd.ts";
 import { ioctl, ioctlBytes, ioctlNumber } from "../host/ioctl.ts";
 import { Mapping } from "../host/mapping.ts";
+import { PlainThread } from "../host/plain_thread.ts";
 
 /** An ioctl's argument: nothing (0), a number, or a C struct. */
 export type IoctlArgument = number | Uint8Array<ArrayBuffer>;
@@ -24,6 +25,8 @@ export interface KvmDriver {
   ioctl(fd: number, request: number, argument: IoctlArgument): number;
   /** KVM_RUN, which neither allocates nor checks anything. */
   run(fd: number): number;
+  /** A KVM_RUN in a thread of its own; throws {@linkcode SystemError}. */
+  runApart(fd: number): PlainThread;
   /** Maps a vCPU's kvm_run pages; throws {@linkcode SystemError}. */
   mapVcpu(fd: number, size: number): Mapping;
 }
@@ -38,6 +41,7 @@ export const hostDriver: KvmDriver = {
       : ioctlBytes(fd, request, argument);
   },
   run: (fd) => ioctl(fd, KvmIoctl.KVM_RUN),
+  runApart: (fd) => PlainThread.start(["ioctl", fd, KvmIoctl.KVM_RUN, 0]),
   mapVcpu: (fd, size) => Mapping.file(fd, 0, size),
 };
 

@@ -22,6 +22,7 @@ import type { CpuidEntry, FpuState, Msr, Registers, SpecialRegisters } from "../
 import { VireoError } from "../base/errors.ts";
 import { sizeof } from "../base/struct.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
+import type { PlainThread } from "../host/plain_thread.ts";
 import { CoalescedRing } from "./coalesced_ring.ts";
 import { decodeCpuid, encodeCpuid } from "./cpuid_block.ts";
 import { KvmDescriptor } from "./descriptor.ts";
@@ -124,6 +125,11 @@ export class Vcpu extends KvmDescriptor {
   /** Lets the guest run until it exits: 0, or a negative errno: `-EINTR` after a kick. Allocates nothing. */
   run(): number {
     return this.driver.run(this.fd);
+  }
+
+  /** The same, once, in a thread of its own: why it exits is seen when {@linkcode endThread} has come back. */
+  runApart(): PlainThread {
+    return this.driver.runApart(this.fd);
   }
 
   /** Sets the CPUID that the guest sees; before {@linkcode setMsrs}. */

@@ -10,6 +10,7 @@ import { checkTopology, flatTopology } from "../arch/x86_64/topology.ts";
 import { type MachineConfig, machineConfig } from "../config/machine_config.ts";
 import { BootMarks, MARK } from "../devices/boot_marks.ts";
 import type { DevicePlan } from "../devices/device_plan.ts";
+import { isSettled } from "../host/loop_turn.ts";
 import { type Mapping, viewAt } from "../host/mapping.ts";
 import { runSignalMask } from "../host/thread.ts";
 import type { KvmDriver } from "../kvm/driver.ts";
@@ -33,7 +34,7 @@ import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
 import { startIsolate } from "./vcpu_handle.ts";
-import { enterAt, makeVcpus, requireVcpus, waitsForEver } from "./vcpu_setup.ts";
+import { enterAt, hasHeadStart, makeVcpus, requireVcpus, waitsForEver } from "./vcpu_setup.ts";
 
 /** Called while a machine is built, in this order. */
 export interface BuildHooks {
@@ -61,6 +62,8 @@ export interface BuildParts {
   readonly ptys?: { readonly [what: string]: string };
   /** Devices behind the description's. */
   readonly devices?: readonly DevicePlan[];
+  /** Whether vCPU 0 begins while its worker's isolate comes up; where that pays, if absent. */
+  readonly headStart?: boolean;
   /** Modules of devices that are to be added later. */
   readonly modules?: readonly (URL | string)[];
   /** Disposed of after the machine, or when it cannot be built. */
@@ -119,8 +122,9 @@ export async function buildMachine(
   // once it is unmapped, so a failure below waits for the loader too.
   const loading = [settled(() => parts.loader.begin?.(ram, memory))];
   try {
-    const worker = startIsolate();
-    stack.defer(() => worker.terminate());
+    const begins = parts.headStart ?? hasHeadStart(config);
+    const worker = begins ? undefined : startIsolate();
+    stack.defer(() => worker?.terminate());
     const addresses = new AddressSpace({
       physicalBits,
       allocateFrom: HOLE_ADDRESS,
@@ -185,8 +189,9 @@ export async function buildMachine(
       machine,
       stack,
       worker,
+      headStart: begins ? () => marks?.add(MARK.firstRun) : undefined,
     });
-    vcpus[0]?.spawn();
+    if (!begins) vcpus[0]?.spawn();
     const facts = {
       cpus: maxCpus,
       topology,
@@ -201,7 +206,10 @@ export async function buildMachine(
         hooks.onCreateVcpu?.(vcpu, index);
       });
     }
-    for (const part of await Promise.all(loading)) if (part !== undefined) throw part.error;
+    const loaded = Promise.all(loading);
+    // As long as files are read there is the time to start a worker, and nothing to begin with.
+    if (begins && !await isSettled(loaded)) vcpus[0]?.spawn();
+    for (const part of await loaded) if (part !== undefined) throw part.error;
     marks?.add(MARK.loaded);
     stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
     for (const [index, { vcpu }] of vcpus.entries()) {

@@ -6,9 +6,11 @@
 
 import { VireoError } from "../base/errors.ts";
 import type { VcpuConfig } from "../config/machine_config.ts";
+import type { PlainThread } from "../host/plain_thread.ts";
 import { kickThread } from "../host/thread.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import { type VcpuControl, VcpuState, Wanted } from "../vcpu/control.ts";
+import { endHeadStart } from "../vcpu/head_start.ts";
 import type { VcpuMessage, VcpuStart } from "../vcpu/messages.ts";
 import type { MachineEvents } from "./events.ts";
 import { notReady } from "./machine_modules.ts";
@@ -22,11 +24,13 @@ export interface VcpuHandleParts {
   /** Whom to tell what its worker says. */
   readonly events: MachineEvents;
   /** Where its worker finds the machine's devices. */
-  readonly machine: Omit<VcpuStart, "vcpu" | "control" | "pin">;
+  readonly machine: Omit<VcpuStart, "vcpu" | "control" | "pin" | "headStart">;
   /** What this vCPU has of its own. */
   readonly own?: VcpuConfig | undefined;
   /** Its worker, from {@linkcode startIsolate}, where that has been started before. */
   readonly worker?: Worker | undefined;
+  /** Where given it runs before its worker is up, unless that has been started before; told when it begins. */
+  readonly headStart?: (() => void) | undefined;
 }
 
 /**
@@ -45,6 +49,7 @@ export class VcpuHandle implements Disposable {
   readonly control: VcpuControl;
   readonly #parts: VcpuHandleParts;
   #worker: Worker | undefined;
+  #headStart: PlainThread | undefined;
   /** Its worker did not stop: for all we know its thread still uses the guest's memory. */
   #stuck: VireoError | undefined;
 
@@ -76,7 +81,8 @@ export class VcpuHandle implements Disposable {
     const vcpu = this.vcpu.describe();
     const { machine, own } = this.#parts;
     const control = this.control.offset;
-    const start: VcpuStart = { ...machine, vcpu, control, pin: own?.pin ?? [] };
+    const pin = own?.pin ?? [];
+    const start: VcpuStart = { ...machine, vcpu, control, pin, headStart: this.#headStart?.id };
     worker.postMessage(start);
     this.#worker = worker;
   }
@@ -94,10 +100,24 @@ export class VcpuHandle implements Disposable {
     throw notReady(`The worker of vCPU ${this.id}`, timeout, this.#parts.machine.modules);
   }
 
-  /** Lets the worker run the vCPU. */
+  /** Lets the worker run the vCPU, or the vCPU begin without it. */
   start(): void {
-    if (this.#worker === undefined) this.spawn();
+    if (this.#worker === undefined) this.#startBoth();
     this.control.lift();
+  }
+
+  #startBoth(): void {
+    this.#parts.headStart?.();
+    if (this.#parts.headStart !== undefined) {
+      this.#headStart = this.vcpu.runApart();
+      this.control.announceHeadStart();
+    }
+    try {
+      this.spawn();
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Whether a worker runs the vCPU, or is about to. */
@@ -136,6 +156,10 @@ export class VcpuHandle implements Disposable {
     this.control.request(Wanted.stop);
     this.#worker?.terminate();
     this.#worker = undefined;
+    if (this.#headStart === undefined) return;
+    const ended = endHeadStart(this.vcpu, this.control, this.#headStart.id) !== undefined;
+    if (ended || this.control.state === VcpuState.stopped) this.#headStart[Symbol.dispose]();
+    this.#headStart = undefined;
   }
 
   #failed(message: string): void {

@@ -14,6 +14,7 @@ import type { Kvm } from "../kvm/kvm.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Vm } from "../kvm/vm.ts";
 import type { SharedState } from "../memory/shared_state.ts";
+import { headStartPays } from "../vcpu/head_start.ts";
 import { VCPU_CONTROL_SIZE, VcpuControl } from "../vcpu/control.ts";
 import type { MachineEvents } from "./events.ts";
 import { stage } from "./stages.ts";
@@ -33,6 +34,14 @@ export function requireVcpus(kvm: Kvm, cpus: number): void {
   );
 }
 
+/** Whether vCPU 0 may begin before its worker is up, and gains by it. */
+export function hasHeadStart({ startBarrier, vcpus }: MachineConfig): boolean {
+  const pinned = (vcpus[0]?.pin ?? []).length > 0;
+  if (startBarrier || pinned) return false;
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "osRelease" });
+  return state === "granted" && headStartPays(navigator.hardwareConcurrency, Deno.osRelease());
+}
+
 /** All vCPUs, none of them running: a SIPI to one that does not exist yet would be lost. */
 export function makeVcpus(parts: {
   readonly vm: Vm;
@@ -46,7 +55,9 @@ export function makeVcpus(parts: {
   /** Takes what is made, in order. */
   readonly stack: DisposableStack;
   /** The first one's worker, already starting. */
-  readonly worker: Worker;
+  readonly worker: Worker | undefined;
+  /** Told when the first one begins without its worker. */
+  readonly headStart: (() => void) | undefined;
 }): VcpuHandle[] {
   const { vm, config, topology, state, mapRun, events, machine, stack } = parts;
   return apicIds(topology).slice(0, config.cpus).map((apicId, index) => {
@@ -56,9 +67,9 @@ export function makeVcpus(parts: {
     stage("mmap_vcpu", `Cannot map vCPU ${index}`, () => mapRun(vcpu));
     const offset = state.allocate(VCPU_CONTROL_SIZE, `vCPU ${index}`);
     const control = new VcpuControl(state, offset);
-    const worker = index === 0 ? parts.worker : undefined;
+    const { worker, headStart } = index === 0 ? parts : {};
     const own = config.vcpus[index];
-    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own, worker }));
+    return stack.use(new VcpuHandle({ vcpu, control, events, machine, own, worker, headStart }));
   });
 }
 

@@ -44,6 +44,8 @@ const Block = struct({
   question: "u32",
   /** The question answered last, times two, plus one for yes. */
   answer: "u32",
+  /** Whether a plain thread has the vCPU, and nobody has taken on to end it. */
+  headStart: "u32",
 }, { size: 64 });
 
 /** How long a vCPU that has nothing to run may take to see a question, in ms. */
@@ -115,6 +117,16 @@ export class VcpuControl {
     const index = this.#base + Block.barrier / 4;
     Atomics.store(this.#words, index, 0);
     Atomics.notify(this.#words, index);
+  }
+
+  /** Says that a plain thread has the vCPU. */
+  announceHeadStart(): void {
+    Atomics.store(this.#words, this.#base + Block.headStart / 4, 1);
+  }
+
+  /** Takes on to end that thread; false where there is none, or another isolate has taken that on. */
+  claimHeadStart(): boolean {
+    return Atomics.exchange(this.#words, this.#base + Block.headStart / 4, 0) === 1;
   }
 
   /**

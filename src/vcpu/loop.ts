@@ -25,6 +25,7 @@ import type { Vcpu } from "../kvm/vcpu.ts";
 import type { Board } from "./board.ts";
 import type { CoalescedWrites } from "./coalesced_writes.ts";
 import { type VcpuControl, VcpuState, Wanted } from "./control.ts";
+import { endHeadStart } from "./head_start.ts";
 import type { EndCause } from "./messages.ts";
 
 /** Why the loop ended, when it was the guest's or KVM's doing. */
@@ -43,6 +44,8 @@ export interface LoopParts {
   readonly coalesced?: CoalescedWrites | undefined;
   /** What a device asked for during this vCPU's exit, if anything. */
   readonly ended: () => LoopEnd | undefined;
+  /** The thread of the vCPU's head start, whose exit is the first to answer. */
+  readonly headStart?: bigint | undefined;
 }
 
 /**
@@ -52,12 +55,12 @@ export interface LoopParts {
  * so makes the next KVM_RUN give EINTR however the two race, and KVM has completed the last exit's instruction by then.
  */
 export function runVcpu(
-  { vcpu, board, control, coalesced, ended }: LoopParts,
+  { vcpu, board, control, coalesced, ended, headStart }: LoopParts,
 ): LoopEnd | undefined {
   const exit = vcpu.exit;
   control.enter(VcpuState.running);
-  for (;;) {
-    const result = vcpu.run();
+  const begun = headStart === undefined ? undefined : endHeadStart(vcpu, control, headStart);
+  for (let result = begun ?? vcpu.run();; result = vcpu.run()) {
     if (board.stale) board.refresh();
     if (coalesced !== undefined) coalesced.drain();
     if (result === -EINTR) {

@@ -26,6 +26,8 @@ export interface VcpuStart {
   readonly modules: readonly ModuleUse[];
   /** Offset of the boot timer's marks, or -1 without one. */
   readonly marks: number;
+  /** The plain thread that runs the vCPU until its worker is up, where there is one. */
+  readonly headStart: bigint | undefined;
 }
 
 /**

@@ -63,9 +63,10 @@ function run(
   // The machine may still be being built, and may fail to be: until the lift nothing touches the vCPU.
   control.waitForLift();
   if (control.wanted === Wanted.stop) return undefined;
-  if (start.vcpu.id === 0) marks?.add(MARK.firstRun);
+  const { headStart } = start;
+  if (start.vcpu.id === 0 && headStart === undefined) marks?.add(MARK.firstRun);
   try {
-    return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended });
+    return runVcpu({ vcpu, board, control, coalesced, ended: () => requests.ended, headStart });
   } catch (error) {
     const { cause, text } = failureOf(error);
     return { cause, detail: 0, text: `${text}\n    at the guest's ${describeVcpu(vcpu)}` };

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { EBADF, EISDIR, O_RDONLY } from "../../src/abi/linux.ts";
+import { EBADF, EISDIR, ENOENT, O_RDONLY } from "../../src/abi/linux.ts";
 import { SystemError } from "../../src/base/errors.ts";
-import { Fd } from "../../src/host/fd.ts";
+import { Fd, openPath } from "../../src/host/fd.ts";
 import { read } from "../../src/host/file.ts";
 import { ioctl } from "../../src/host/ioctl.ts";
 import { check, cString } from "../../src/host/libc.ts";
@@ -17,6 +17,7 @@ Deno.test("errno is the failed call's while garbage is collected", needs, () => 
   for (let i = 0; i < 200_000; i++) {
     if (read(folder.number, bytes) !== -EISDIR) wrong++;
     if (ioctl(-1, 0) !== -EBADF) wrong++;
+    if (openPath("/missing", O_RDONLY) !== -ENOENT) wrong++;
     garbage[i % 1000] = new Array(20).fill(i);
   }
   assertEquals(wrong, 0);

@@ -32,6 +32,16 @@ for (const cpus of [1, 2, 4, 8]) {
   );
 }
 
+Deno.test(
+  "Linux boots on 2 vCPUs of which the first begins without its worker",
+  linuxRequirement(),
+  async () => {
+    const plan = { command: "nproc", config: { cpus: 2 }, headStart: true };
+    assertEquals(await askGuest(plan), "2\n");
+    assertEquals(await vcpuThreadsLeft(), []);
+  },
+);
+
 /** A field of /proc/cpuinfo, of each CPU. */
 function cpuField(cpuinfo: string, name: string): number[] {
   const lines = cpuinfo.split("\n").filter((line) => line.split("\t")[0] === name);

@@ -113,6 +113,10 @@ export class FakeKvm implements KvmDriver {
     return this.runResult;
   }
 
+  runApart(): never {
+    throw new Error("The fake KVM has no threads");
+  }
+
   mapVcpu(fd: number, size: number): Mapping {
     const error = this.#fault("mmap", fd, size);
     if (error !== undefined) throw new SystemError("mmap", -error, `Cannot map ${size} bytes`);

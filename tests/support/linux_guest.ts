@@ -42,6 +42,8 @@ export interface GuestPlan {
   readonly config?: Partial<MachineConfig>;
   /** Opened disks that the machine shares with another. */
   readonly resources?: Resources;
+  /** Whether vCPU 0 begins without its worker; where that pays, if absent. */
+  readonly headStart?: boolean;
   /** Kernel parameters behind the usual ones. */
   readonly parameters?: string;
   /** What the command reads. */
@@ -106,8 +108,12 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
     commandLine: defaultCommandLine({ ownInit: true, verbose: false, more }),
   }));
   const config = { memory: 256 * 2 ** 20, ...plan.config, ports: channels.ports };
-  const resources = plan.resources === undefined ? {} : { resources: plan.resources };
-  await using machine = await buildMachine(config, { loader, owner: ear, ...resources });
+  const { resources, headStart } = plan;
+  const given = {
+    ...(resources === undefined ? {} : { resources }),
+    ...(headStart === undefined ? {} : { headStart }),
+  };
+  await using machine = await buildMachine(config, { loader, owner: ear, ...given });
   const visited = ear.ready.then(() => plan.whenReady?.(machine));
   visited.catch(() => {});
   const outcome = await runBounded(machine, ear);
