@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Delay } from "../base/delay.ts";
 import { trimMemory } from "../host/trim.ts";
 
 /**
@@ -14,18 +15,18 @@ const DELAYS = [5_000, 20_000];
 
 /** Trims after each of the delays, unless it is disposed before. */
 export class LateTrim implements Disposable {
-  readonly #timers: readonly ReturnType<typeof setTimeout>[];
+  readonly #delays: readonly Delay[];
 
   /** @param options `delays`: ms; `trim`: gives memory back */
   constructor({ delays = DELAYS, trim = trimMemory }: {
     readonly delays?: readonly number[];
     readonly trim?: () => unknown;
   } = {}) {
-    this.#timers = delays.map((delay) => setTimeout(trim, delay));
+    this.#delays = delays.map((delay) => new Delay(delay, trim));
   }
 
   /** Nothing is to be gained any more: the process is about to end. */
   [Symbol.dispose](): void {
-    this.#timers.forEach(clearTimeout);
+    for (const delay of this.#delays) delay[Symbol.dispose]();
   }
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { Delay } from "../base/delay.ts";
 import { VcpuState } from "../vcpu/control.ts";
+
 /** What this needs of a vCPU. */
 export interface CoalescingVcpu {
   readonly vcpu: { readonly coalesced: { readonly pending: boolean } | undefined };
@@ -17,20 +19,28 @@ const INTERVAL = 100;
 
 /** Looks at the ring from time to time, and makes a vCPU empty it. */
 export class CoalescedWatch implements Disposable {
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #vcpus: readonly CoalescingVcpu[];
+  #delay: Delay | undefined;
 
   /** @param vcpus all of a machine; they share one ring */
   constructor(vcpus: readonly CoalescingVcpu[]) {
-    const ring = vcpus[0]?.vcpu.coalesced;
-    if (ring === undefined) return;
-    this.#timer = setInterval(() => {
-      if (!ring.pending) return;
-      vcpus.find(({ control }) => control.state === VcpuState.running)?.kick();
-    }, INTERVAL);
+    this.#vcpus = vcpus;
+    if (vcpus[0]?.vcpu.coalesced !== undefined) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#delay = new Delay(INTERVAL, () => {
+      if (this.#vcpus[0]?.vcpu.coalesced?.pending) this.#kick();
+      this.#lookLater();
+    });
+  }
+
+  #kick(): void {
+    this.#vcpus.find(({ control }) => control.state === VcpuState.running)?.kick();
   }
 
   /** Looks no more. */
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#delay?.[Symbol.dispose]();
   }
 }

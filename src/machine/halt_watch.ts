@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Delay } from "../base/delay.ts";
 import { VcpuState } from "../vcpu/control.ts";
 import type { VcpuHandle } from "./vcpu_handle.ts";
 
@@ -19,7 +20,7 @@ const ANSWER_TIMEOUT = 1000;
 export class HaltWatch implements Disposable {
   readonly #vcpus: readonly VcpuHandle[];
   readonly #halted: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #delay: Delay | undefined;
   #ended = false;
 
   /**
@@ -33,7 +34,7 @@ export class HaltWatch implements Disposable {
   }
 
   #askAfter(delay: number): void {
-    this.#timer = setTimeout(() => void this.#ask(Math.min(2 * delay, LONGEST_DELAY)), delay);
+    this.#delay = new Delay(delay, () => void this.#ask(Math.min(2 * delay, LONGEST_DELAY)));
   }
 
   async #ask(nextDelay: number): Promise<void> {
@@ -58,7 +59,7 @@ export class HaltWatch implements Disposable {
   /** Asks no more, and waits for no answer: the vCPUs may have stopped before they gave one. */
   [Symbol.dispose](): void {
     this.#ended = true;
-    clearTimeout(this.#timer);
+    this.#delay?.[Symbol.dispose]();
     for (const { control } of this.#vcpus) control.reply(control.question, false);
   }
 }

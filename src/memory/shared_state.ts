@@ -128,18 +128,14 @@ export class SharedState {
   async until(index: number, done: () => boolean, timeout: number): Promise<boolean> {
     const deadline = performance.now() + timeout;
     // Atomics.waitAsync alone doesn't keep Deno from ending for lack of work.
-    const alive = setInterval(() => {}, WAIT_SLICE);
-    try {
-      for (;;) {
-        const value = Atomics.load(this.words, index);
-        if (done()) return true;
-        const left = deadline - performance.now();
-        if (left <= 0) return false;
-        const waited = Atomics.waitAsync(this.words, index, value, Math.min(left, WAIT_SLICE));
-        if (waited.async) await waited.value;
-      }
-    } finally {
-      clearInterval(alive);
+    using _alive = keepAlive();
+    for (;;) {
+      const value = Atomics.load(this.words, index);
+      if (done()) return true;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      const waited = Atomics.waitAsync(this.words, index, value, Math.min(left, WAIT_SLICE));
+      if (waited.async) await waited.value;
     }
   }
 
@@ -147,6 +143,19 @@ export class SharedState {
   lock(offset: number): SharedLock {
     return new SharedLock(this.words, offset / 4);
   }
+}
+
+/** A timer that a listener keeps Deno alive for: `setInterval` would have Deno load Node's timers (see {@linkcode Delay}). */
+let longTimer: AbortSignal | undefined;
+/** In ms: the most that a timer takes. */
+const LONG = 2 ** 31 - 1;
+
+/** Keeps Deno from ending for lack of work until it is disposed. */
+function keepAlive(): Disposable {
+  const timer = longTimer ??= AbortSignal.timeout(LONG);
+  const listener = () => {};
+  timer.addEventListener("abort", listener);
+  return { [Symbol.dispose]: () => timer.removeEventListener("abort", listener) };
 }
 
 const FREE = 0;
