@@ -31,7 +31,7 @@ function bits<Name extends string>(
   return Object.fromEntries(rows) as Record<Name, CpuidBit>;
 }
 
-const MASKABLE: Record<Exclude<CpuFeatureName, "vmx" | "svm">, CpuidBit> = {
+const maskable = (): Record<Exclude<CpuFeatureName, "vmx" | "svm">, CpuidBit> => ({
   ...bits(CPUID_FEATURES, 0, "ecx", {
     pclmulqdq: 1,
     ssse3: 9,
@@ -105,13 +105,16 @@ const MASKABLE: Record<Exclude<CpuFeatureName, "vmx" | "svm">, CpuidBit> = {
     tbm: 21,
   }),
   ...bits(CPUID_EXTENDED, 0, "edx", { pdpe1gb: 26, rdtscp: 27 }),
-};
+});
 
 /** Name of a feature that is set, cleared or looked at. */
 export type CpuFeature = keyof typeof CPUID_BITS | CpuFeatureName;
 
-/** Where each of them is. */
-export const CPU_FEATURE_BITS: Readonly<Record<CpuFeature, CpuidBit>> = {
-  ...CPUID_BITS,
-  ...MASKABLE,
-};
+let all: Readonly<Record<CpuFeature, CpuidBit>> | undefined;
+
+/** Where a feature is. Those that a start looks at need no table of all. */
+export function cpuFeatureBit(feature: CpuFeature): CpuidBit {
+  if (feature in CPUID_BITS) return CPUID_BITS[feature as keyof typeof CPUID_BITS];
+  all ??= { ...CPUID_BITS, ...maskable() };
+  return all[feature];
+}

@@ -30,7 +30,7 @@ export interface Shape {
 /** A layout: each field's byte offset by its C name; size by {@linkcode sizeof}. */
 export type Layout<Name extends string = string> = { readonly [name in Name]: number } & Shape;
 
-const SCALARS: Record<string, number> = {
+const SCALARS = {
   u8: 1,
   i8: 1,
   u16: 2,
@@ -39,7 +39,7 @@ const SCALARS: Record<string, number> = {
   i32: 4,
   u64: 8,
   i64: 8,
-};
+} as const;
 
 /**
  * Lays fields out as a C compiler for x86-64 does: natural alignment, size rounded up to the widest.
@@ -50,20 +50,26 @@ const SCALARS: Record<string, number> = {
  */
 export function struct<Name extends string>(
   fields: { readonly [name in Name]: FieldType },
-  options: { readonly packed?: boolean; readonly size?: number } = {},
+  options?: { readonly packed?: boolean; readonly size?: number },
 ): Layout<Name> {
-  const offsets: Record<string | symbol, number> = {};
+  const offsets: Record<string | symbol, number> = { [SIZE]: 0, [ALIGN]: 0 };
   let end = 0;
   let widest = 1;
   for (const name in fields) {
-    const type = fields[name];
-    const align = options.packed ? 1 : alignof(type);
-    const at = Math.ceil(end / align) * align;
-    offsets[name] = at;
-    end = at + sizeofType(type);
-    widest = Math.max(widest, align);
+    let type: FieldType = fields[name];
+    let count = 1;
+    while (isArray(type)) {
+      count *= type[1];
+      type = type[0];
+    }
+    const size = typeof type === "string" ? SCALARS[type] : type[SIZE];
+    const align = options?.packed ? 1 : typeof type === "string" ? SCALARS[type] : type[ALIGN];
+    end = roundUp(end, align);
+    offsets[name] = end;
+    end += size * count;
+    if (align > widest) widest = align;
   }
-  const size = options.size ?? Math.ceil(end / widest) * widest;
+  const size = options?.size ?? roundUp(end, widest);
   if (size < end) throw new RangeError(`Cannot lay out a struct of ${end} bytes in ${size}`);
   offsets[SIZE] = size;
   offsets[ALIGN] = widest;
@@ -75,16 +81,9 @@ export function sizeof(layout: Shape): number {
   return layout[SIZE];
 }
 
-function sizeofType(type: FieldType): number {
-  if (typeof type === "string") return SCALARS[type] ?? 0;
-  if (isArray(type)) return sizeofType(type[0]) * type[1];
-  return type[SIZE];
-}
-
-function alignof(type: FieldType): number {
-  if (typeof type === "string") return SCALARS[type] ?? 1;
-  if (isArray(type)) return alignof(type[0]);
-  return type[ALIGN];
+function roundUp(size: number, multiple: number): number {
+  const rest = size % multiple;
+  return rest === 0 ? size : size + multiple - rest;
 }
 
 function isArray(type: FieldType): type is readonly [FieldType, number] {

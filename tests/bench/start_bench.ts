@@ -30,6 +30,7 @@ export interface StartFigure {
 interface Candidate {
   readonly name: string;
   readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   readonly target?: number;
   readonly runs: Run[];
 }
@@ -60,11 +61,11 @@ export async function startBench(): Promise<StartFigure[]> {
   try {
     const launcher = await compileC(new URL("./start_launch.c", import.meta.url), folder);
     const all = await candidates(folder);
-    for (const { command } of all) {
-      for (let i = 0; i < WARM_UP; i++) await launch(launcher, command, { LINGER: `${LINGER}` });
+    for (const candidate of all) {
+      for (let i = 0; i < WARM_UP; i++) await launch(launcher, candidate, { LINGER: `${LINGER}` });
     }
     for (let i = 0; i < ROUNDS; i++) {
-      for (const { command, runs } of all) runs.push(await launch(launcher, command));
+      for (const candidate of all) candidate.runs.push(await launch(launcher, candidate));
     }
     const figures: StartFigure[] = [];
     for (const candidate of all) {
@@ -84,10 +85,12 @@ async function candidates(folder: string): Promise<Candidate[]> {
   const source = new URL("./start_program.ts", import.meta.url).pathname;
   const run = [Deno.execPath(), "run", "-A", "--no-check"];
   const eager = [...run, V8_OPTION_EAGER];
+  // Deno reads the journal of its code cache at each start, and that grows with all that is run.
+  const env = { DENO_DIR: `${folder}/cache` };
   return [
     { name: "C, the same ioctls", command: [reference], runs: [] },
-    { name: "deno run of an empty file", command: [...run, empty], runs: [] },
-    { name: "bundled", command: [...eager, bundled], target: TARGET, runs: [] },
+    { name: "deno run of an empty file", command: [...run, empty], env, runs: [] },
+    { name: "bundled", command: [...eager, bundled], env, target: TARGET, runs: [] },
     { name: "from sources", command: [...run, source], runs: [] },
     ...requirement("qemu").ignore ? [] : [await microvm(folder)],
   ];
@@ -108,12 +111,12 @@ async function microvm(folder: string): Promise<Candidate> {
 /** Runs a program once, when the one before has quite gone; its line comes after what the program itself has printed. */
 async function launch(
   launcher: string,
-  command: readonly string[],
-  env: Record<string, string> = {},
+  { command, env = {} }: Candidate,
+  more: Record<string, string> = {},
 ): Promise<Run> {
   await pause(PAUSE);
-  const { success, stdout, stderr } = await new Deno.Command(launcher, { args: [...command], env })
-    .output();
+  const options = { args: [...command], env: { ...env, ...more } };
+  const { success, stdout, stderr } = await new Deno.Command(launcher, options).output();
   const lines = new TextDecoder().decode(stdout).trim().split("\n");
   const [how, ns, cpu, epoch] = (lines.pop() ?? "").split(" ");
   if (!success || (how !== "first" && how !== "end")) {
@@ -143,11 +146,11 @@ function differences(
 
 async function phasesOf(
   launcher: string,
-  { command }: Candidate,
+  candidate: Candidate,
 ): Promise<Readonly<Record<string, number>>> {
   const runs: Run[] = [];
   for (let i = 0; i < PHASE_ROUNDS; i++) {
-    runs.push(await launch(launcher, command, { PHASES: "1" }));
+    runs.push(await launch(launcher, candidate, { PHASES: "1" }));
   }
   const names = Object.keys(runs[0]?.phases ?? {});
   return Object.fromEntries(

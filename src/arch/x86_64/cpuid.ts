@@ -8,7 +8,7 @@
 // bits-file: CPUID registers, no addresses
 
 import * as x86 from "../../abi/x86.ts";
-import { CPU_FEATURE_BITS, type CpuFeature } from "../../abi/cpu_features.ts";
+import { type CpuFeature, cpuFeatureBit } from "../../abi/cpu_features.ts";
 import type { CpuidEntry, CpuidRegister } from "../../abi/x86.ts";
 import {
   checkTopology,
@@ -238,7 +238,7 @@ function withFeatures(entry: CpuidEntry, states: readonly FeatureState[]): Cpuid
   if (hidden) return { ...entry, eax: 0, ebx: 0, ecx: 0, edx: 0 };
   let changed = entry;
   for (const { feature, on } of states) {
-    const [leaf, index, register, bit] = CPU_FEATURE_BITS[feature];
+    const [leaf, index, register, bit] = cpuFeatureBit(feature);
     if (entry.function !== leaf || entry.index !== index) continue;
     changed = { ...changed, [register]: setBits(changed[register], bit, 1, on ? 1 : 0) };
   }

@@ -171,7 +171,7 @@ function rsdp(xsdtAddress: number): Uint8Array {
 }
 
 /** A table of header and body. */
-function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
+function table(signature: string, revision: number, body: ArrayLike<number>): Uint8Array {
   const { AcpiHeader } = acpi;
   const bytes = new Uint8Array(sizeof(AcpiHeader) + body.length);
   const view = new DataView(bytes.buffer);
