@@ -11,6 +11,8 @@
 import {
   EAGAIN,
   KERNEL_SIGSET_SIZE,
+  O_CLOEXEC,
+  O_RDONLY,
   PR_SET_NAME,
   SIG_BLOCK,
   SIG_SETMASK,
@@ -18,6 +20,8 @@ import {
   Timespec,
 } from "../abi/linux.ts";
 import { sizeof } from "../base/struct.ts";
+import { closeNumber, openPath } from "./fd.ts";
+import { read } from "./file.ts";
 import {
   affinityCalls,
   check,
@@ -34,6 +38,9 @@ export const KICK_SIGNAL = 34;
 
 /** Signals that tell of this thread's own faults: blocked or not, they end the process, so they stay open. */
 const FAULT_SIGNALS = [4, 5, 7, 8, 11];
+
+/** Bytes of a line of /proc/…/stat that hold a thread's name and state. */
+const STAT_SIZE = 64;
 
 const kickSet = signalSet([KICK_SIGNAL], SIGSET_SIZE);
 const atOnce = new Uint8Array(sizeof(Timespec));
@@ -83,6 +90,19 @@ export function drainKicks(): number {
     const error = result < 0 ? errno[0] ?? 0 : 0;
     if (error === EAGAIN) return count;
   }
+}
+
+/** Whether a thread of this process waits for something: one that runs, a guest too, does not. True where nobody can tell. */
+export function threadSleeps(thread: number): boolean {
+  const fd = openPath(`/proc/self/task/${thread}/stat`, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  const bytes = new Uint8Array(STAT_SIZE);
+  const count = read(fd, bytes);
+  closeNumber(fd);
+  const text = String.fromCharCode(...bytes.subarray(0, Math.max(0, count)));
+  // The name before it may hold anything.
+  const state = text[text.lastIndexOf(")") + 2];
+  return state !== "R" && state !== "D";
 }
 
 /** The mask for KVM_SET_SIGNAL_MASK: inside KVM_RUN only kicks and faults come through; other threads take the rest. */

@@ -34,7 +34,14 @@ import { ramAllocator } from "./guest_ram.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { stage } from "./stages.ts";
 import { startIsolate } from "./vcpu_handle.ts";
-import { enterAt, hasHeadStart, makeVcpus, requireVcpus, waitsForEver } from "./vcpu_setup.ts";
+import {
+  enterAt,
+  makeVcpus,
+  requireVcpus,
+  type StartOrder,
+  startOrder,
+  waitsForEver,
+} from "./vcpu_setup.ts";
 
 /** Called while a machine is built, in this order. */
 export interface BuildHooks {
@@ -62,8 +69,8 @@ export interface BuildParts {
   readonly ptys?: { readonly [what: string]: string };
   /** Devices behind the description's. */
   readonly devices?: readonly DevicePlan[];
-  /** Whether vCPU 0 begins while its worker's isolate comes up; where that pays, if absent. */
-  readonly headStart?: boolean;
+  /** What starts first; what has the guest run soonest where absent. */
+  readonly startOrder?: StartOrder;
   /** Modules of devices that are to be added later. */
   readonly modules?: readonly (URL | string)[];
   /** Disposed of after the machine, or when it cannot be built. */
@@ -122,8 +129,9 @@ export async function buildMachine(
   // once it is unmapped, so a failure below waits for the loader too.
   const loading = [settled(() => parts.loader.begin?.(ram, memory))];
   try {
-    const begins = parts.headStart ?? hasHeadStart(config);
-    const worker = begins ? undefined : startIsolate();
+    const order = parts.startOrder ?? startOrder(config);
+    const guestFirst = order === "guest-first";
+    const worker = guestFirst ? undefined : startIsolate();
     stack.defer(() => worker?.terminate());
     const addresses = new AddressSpace({
       physicalBits,
@@ -189,9 +197,9 @@ export async function buildMachine(
       machine,
       stack,
       worker,
-      headStart: begins ? () => marks?.add(MARK.firstRun) : undefined,
+      headStart: guestFirst ? () => marks?.add(MARK.firstRun) : undefined,
     });
-    if (!begins) vcpus[0]?.spawn();
+    if (!guestFirst) vcpus[0]?.spawn();
     const facts = {
       cpus: maxCpus,
       topology,
@@ -208,7 +216,7 @@ export async function buildMachine(
     }
     const loaded = Promise.all(loading);
     // As long as files are read there is the time to start a worker, and nothing to begin with.
-    if (begins && !await isSettled(loaded)) vcpus[0]?.spawn();
+    if (guestFirst && !await isSettled(loaded)) vcpus[0]?.spawn();
     for (const part of await loaded) if (part !== undefined) throw part.error;
     marks?.add(MARK.loaded);
     stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
@@ -238,6 +246,7 @@ export async function buildMachine(
       makeIoWorker,
       devices,
       modules,
+      startsTogether: order === "together",
       events,
       holdings: joined(mappings, stack),
     }).prepare();

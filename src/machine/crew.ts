@@ -62,13 +62,13 @@ export class Crew {
    * vCPU 0 first, since it boots the guest; what the guest needs only later starts while it runs, and not before: the start of an
    * isolate takes a processor for some 10 ms.
    *
-   * @param barrier all workers are up before any enters the guest
+   * @param together all workers are up before any enters the guest
    * @returns when all are being started; rejects where one could not be
    */
-  start(barrier: boolean): Promise<void> {
+  start(together: boolean): Promise<void> {
     this.#started = true;
     for (const worker of this.#parts.ioWorkers) worker.release();
-    return this.#starting = barrier ? this.#startAll() : this.#startFirst();
+    return this.#starting = together ? this.#startAll() : this.#startFirst();
   }
 
   async #startFirst(): Promise<void> {
@@ -89,10 +89,11 @@ export class Crew {
   }
 
   async #startWhenReady(): Promise<void> {
-    const { vcpus } = this.#parts;
-    await Promise.all(
-      vcpus.map(({ control }) => control.until((s) => s !== VcpuState.starting, STOP_TIMEOUT)),
-    );
+    const { vcpus, ioWorkers } = this.#parts;
+    await Promise.all([
+      ...vcpus.map(({ control }) => control.until((s) => s !== VcpuState.starting, STOP_TIMEOUT)),
+      ...ioWorkers.map((worker) => worker.comesUp(STOP_TIMEOUT)),
+    ]);
     for (const handle of vcpus) if (handle.alive) handle.start();
   }
 

@@ -1,13 +1,20 @@
 /**
  * Notices that a guest has stopped for good: every vCPU at HLT with interrupts off, or still waiting to be started by one. With
- * the kernel's interrupt controllers HLT does not leave KVM_RUN, so the vCPUs are asked.
+ * the kernel's interrupt controllers HLT does not leave KVM_RUN, so vCPUs whose threads sleep are asked.
  *
  * @module
  */
 
 import { Delay } from "../base/delay.ts";
-import { VcpuState } from "../vcpu/control.ts";
-import type { VcpuHandle } from "./vcpu_handle.ts";
+import { type VcpuControl, VcpuState } from "../vcpu/control.ts";
+
+/** What this needs of a vCPU. */
+export interface WatchedVcpu {
+  readonly control: Pick<VcpuControl, "state" | "ask" | "answered" | "reply" | "question">;
+  /** Whether its thread waits: in the guest's HLT, for all that can be seen from outside. */
+  readonly sleeps: boolean;
+  kick(): void;
+}
 
 /** Time to the first question, in ms: tiny guests end soon. */
 const FIRST_DELAY = 10;
@@ -18,7 +25,7 @@ const ANSWER_TIMEOUT = 1000;
 
 /** Asks from time to time until it is disposed or all vCPUs have halted. */
 export class HaltWatch implements Disposable {
-  readonly #vcpus: readonly VcpuHandle[];
+  readonly #vcpus: readonly WatchedVcpu[];
   readonly #halted: () => void;
   #delay: Delay | undefined;
   #ended = false;
@@ -27,7 +34,7 @@ export class HaltWatch implements Disposable {
    * @param vcpus all of a machine
    * @param halted called once
    */
-  constructor(vcpus: readonly VcpuHandle[], halted: () => void) {
+  constructor(vcpus: readonly WatchedVcpu[], halted: () => void) {
     this.#vcpus = vcpus;
     this.#halted = halted;
     this.#askAfter(FIRST_DELAY);
@@ -38,8 +45,9 @@ export class HaltWatch implements Disposable {
   }
 
   async #ask(nextDelay: number): Promise<void> {
-    // Twice: one that was seen halted first may have been woken, by an NMI, by one that was seen halted later.
-    const halted = await this.#allHalted() && await this.#allHalted();
+    // A question costs an exit. Twice: one that was seen halted first may have been woken, by an NMI, by one that was later.
+    const halted = this.#vcpus.every(({ sleeps }) => sleeps) &&
+      await this.#allHalted() && await this.#allHalted();
     if (this.#ended) return;
     if (halted) this.#halted();
     else this.#askAfter(nextDelay);

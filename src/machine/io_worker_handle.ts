@@ -91,6 +91,11 @@ export class IoWorkerHandle implements Disposable {
     throw notReady(`I/O worker ${this.#parts.index}`, timeout, this.#parts.modules);
   }
 
+  /** Waits until its devices work or hold still, or it has failed, at most `timeout` ms. */
+  async comesUp(timeout: number): Promise<void> {
+    await this.#control.until((state) => state !== IoState.starting, timeout);
+  }
+
   /** Lets devices that are prepared work. */
   release(): void {
     if (this.#worker === undefined) return;

@@ -36,6 +36,8 @@ export interface MachineParts extends CrewParts {
   readonly ptys: { readonly [what: string]: string };
   /** What its workers import of the program's. */
   readonly modules: MachineModules;
+  /** Whether no vCPU enters the guest before all workers are up. */
+  readonly startsTogether: boolean;
   /** Where the workers' words arrive. */
   readonly events: MachineEvents;
 }
@@ -160,7 +162,7 @@ export class Machine implements AsyncDisposable {
     this.#parts.events.note("verbose", isStart ? "The machine starts" : "The machine goes on");
     try {
       const started = isStart
-        ? this.#crew.start(this.config.startBarrier)
+        ? this.#crew.start(this.#parts.startsTogether)
         : this.#inTurn(() => this.#crew.resume());
       // After the start: an isolate's first timer takes some 4 ms.
       using _coalesced = new CoalescedWatch(this.#parts.vcpus);

@@ -7,7 +7,7 @@
 import { VireoError } from "../base/errors.ts";
 import type { VcpuConfig } from "../config/machine_config.ts";
 import type { PlainThread } from "../host/plain_thread.ts";
-import { kickThread } from "../host/thread.ts";
+import { kickThread, threadSleeps } from "../host/thread.ts";
 import type { Vcpu } from "../kvm/vcpu.ts";
 import { type VcpuControl, VcpuState, Wanted } from "../vcpu/control.ts";
 import { endHeadStart } from "../vcpu/head_start.ts";
@@ -123,6 +123,11 @@ export class VcpuHandle implements Disposable {
   /** Whether a worker runs the vCPU, or is about to. */
   get alive(): boolean {
     return this.#worker !== undefined && this.control.state !== VcpuState.stopped;
+  }
+
+  /** Whether its thread waits: for the guest's HLT to end, if it is in the guest. */
+  get sleeps(): boolean {
+    return threadSleeps(this.control.tid);
   }
 
   /** Asks for a state and forces the vCPU out of KVM_RUN, so that it looks. Never lost: see {@linkcode Vcpu.run}. */

@@ -34,12 +34,21 @@ export function requireVcpus(kvm: Kvm, cpus: number): void {
   );
 }
 
-/** Whether vCPU 0 may begin before its worker is up, and gains by it. */
-export function hasHeadStart({ startBarrier, vcpus }: MachineConfig): boolean {
+/**
+ * What starts first: `together` all workers, and the guest when they are up; `worker-first` vCPU 0's worker, and all others while the
+ * guest runs; `guest-first` vCPU 0 without its worker, which takes it over.
+ */
+export type StartOrder = "together" | "worker-first" | "guest-first";
+
+/** The order that has the guest run soonest, or the one that the description asks for. */
+export function startOrder({ startBarrier, vcpus }: MachineConfig): StartOrder {
+  const processors = navigator.hardwareConcurrency;
+  // With one, an isolate that starts later takes it from the guest.
+  if (startBarrier || processors === 1) return "together";
   const pinned = (vcpus[0]?.pin ?? []).length > 0;
-  if (startBarrier || pinned) return false;
   const { state } = Deno.permissions.querySync({ name: "sys", kind: "osRelease" });
-  return state === "granted" && headStartPays(navigator.hardwareConcurrency, Deno.osRelease());
+  if (pinned || state !== "granted") return "worker-first";
+  return headStartPays(Deno.osRelease()) ? "guest-first" : "worker-first";
 }
 
 /** All vCPUs, none of them running: a SIPI to one that does not exist yet would be lost. */

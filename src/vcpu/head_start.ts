@@ -19,13 +19,12 @@ const FIRST_RELEASE = [6, 13] as const;
 /**
  * Whether a head start gains anything.
  *
- * @param processors that this process may use: with one, the worker's start and the guest only take turns
  * @param release of the host's kernel, `6.18.4-amd64`
  */
-export function headStartPays(processors: number, release: string): boolean {
+export function headStartPays(release: string): boolean {
   const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
   const [firstMajor, firstMinor] = FIRST_RELEASE;
-  return processors > 1 && (major > firstMajor || (major === firstMajor && minor >= firstMinor));
+  return major > firstMajor || (major === firstMajor && minor >= firstMinor);
 }
 
 /**

@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ESRCH } from "../../src/abi/linux.ts";
+import { EventFd } from "../../src/host/fd.ts";
+import { addressOf } from "../../src/host/mapping.ts";
+import { endThread, PlainThread } from "../../src/host/plain_thread.ts";
 import {
   blockKicks,
   drainKicks,
@@ -9,10 +12,15 @@ import {
   pinThread,
   runSignalMask,
   threadId,
+  threadSleeps,
 } from "../../src/host/thread.ts";
 import { libcRequirement } from "../support/libc.ts";
 
 const needs = libcRequirement();
+
+function threads(): readonly number[] {
+  return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => Number(name));
+}
 
 /** A line of the calling thread's status in /proc. */
 function threadStatus(field: string): string | undefined {
@@ -36,6 +44,19 @@ Deno.test("blockKicks() blocks the kick's signal and no other", needs, () => {
 
 Deno.test("kickThread() of a thread that doesn't exist gives ESRCH", needs, () => {
   assertEquals(kickThread(2 ** 22 - 1), -ESRCH);
+});
+
+Deno.test("threadSleeps() tells a thread that waits from one that runs", needs, () => {
+  using event = EventFd.create(0);
+  const count = new Uint8Array(8);
+  const before = new Set(threads());
+  using thread = PlainThread.start(["read", event.number, addressOf(count), 8]);
+  const [waiting = 0] = threads().filter((id) => !before.has(id));
+  while (!threadSleeps(waiting));
+  assertEquals([threadSleeps(waiting), threadSleeps(threadId())], [true, false]);
+  event.signal();
+  endThread(thread.id);
+  assertEquals(threadSleeps(2 ** 22 - 1), true);
 });
 
 Deno.test("runSignalMask() leaves open kicks and faults alone", () => {

@@ -32,15 +32,12 @@ for (const cpus of [1, 2, 4, 8]) {
   );
 }
 
-Deno.test(
-  "Linux boots on 2 vCPUs of which the first begins without its worker",
-  linuxRequirement(),
-  async () => {
-    const plan = { command: "nproc", config: { cpus: 2 }, headStart: true };
-    assertEquals(await askGuest(plan), "2\n");
+for (const startOrder of ["worker-first", "guest-first"] as const) {
+  Deno.test(`Linux boots on 2 vCPUs, ${startOrder}`, linuxRequirement(), async () => {
+    assertEquals(await askGuest({ command: "nproc", config: { cpus: 2 }, startOrder }), "2\n");
     assertEquals(await vcpuThreadsLeft(), []);
-  },
-);
+  });
+}
 
 /** A field of /proc/cpuinfo, of each CPU. */
 function cpuField(cpuinfo: string, name: string): number[] {

@@ -24,6 +24,7 @@ import type { Loader } from "../../src/machine/loader.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import type { Resources } from "../../src/machine/resources.ts";
+import type { StartOrder } from "../../src/machine/vcpu_setup.ts";
 import { pause } from "./pause.ts";
 import { duration, progress } from "./progress.ts";
 import { type Need, type Requirement, requirement } from "./require.ts";
@@ -42,8 +43,8 @@ export interface GuestPlan {
   readonly config?: Partial<MachineConfig>;
   /** Opened disks that the machine shares with another. */
   readonly resources?: Resources;
-  /** Whether vCPU 0 begins without its worker; where that pays, if absent. */
-  readonly headStart?: boolean;
+  /** What starts first; what has the guest run soonest where absent. */
+  readonly startOrder?: StartOrder;
   /** Kernel parameters behind the usual ones. */
   readonly parameters?: string;
   /** What the command reads. */
@@ -108,10 +109,10 @@ export async function runGuest(plan: GuestPlan): Promise<GuestRun> {
     commandLine: defaultCommandLine({ ownInit: true, verbose: false, more }),
   }));
   const config = { memory: 256 * 2 ** 20, ...plan.config, ports: channels.ports };
-  const { resources, headStart } = plan;
+  const { resources, startOrder } = plan;
   const given = {
     ...(resources === undefined ? {} : { resources }),
-    ...(headStart === undefined ? {} : { headStart }),
+    ...(startOrder === undefined ? {} : { startOrder }),
   };
   await using machine = await buildMachine(config, { loader, owner: ear, ...given });
   const visited = ear.ready.then(() => plan.whenReady?.(machine));
