@@ -52,6 +52,7 @@ export {
 // Building a machine piece by piece.
 
 export { type BuildHooks, buildMachine, type BuildParts } from "./machine/builder.ts";
+export type { StartOrder } from "./machine/vcpu_setup.ts";
 export type { Loader, MachineInfo } from "./machine/loader.ts";
 export { linuxLoader, type LinuxSource } from "./machine/linux.ts";
 export type { EntryChoice } from "./boot/linux_loader.ts";
