@@ -107,17 +107,25 @@ export class VcpuHandle implements Disposable {
   }
 
   #startBoth(): void {
-    this.#parts.headStart?.();
-    if (this.#parts.headStart !== undefined) {
-      this.#headStart = this.vcpu.runApart();
-      this.control.announceHeadStart();
-    }
+    const { headStart } = this.#parts;
+    if (headStart !== undefined) this.#begin(headStart);
     try {
       this.spawn();
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
+  }
+
+  #begin(told: () => void): void {
+    try {
+      this.#headStart = this.vcpu.runApart();
+    } catch {
+      // A C library older than 2.34 has not all that it takes: the guest begins with the worker then.
+      return;
+    }
+    this.control.announceHeadStart();
+    told();
   }
 
   /** Whether a worker runs the vCPU, or is about to. */

@@ -4,7 +4,7 @@ import { addressOf } from "../../src/host/mapping.ts";
 import { endThread, PlainThread } from "../../src/host/plain_thread.ts";
 import { threadId } from "../../src/host/thread.ts";
 import { libcRequirement, statusKib } from "../support/libc.ts";
-import { pause } from "../support/pause.ts";
+import { comes } from "../support/pause.ts";
 
 const needs = libcRequirement();
 
@@ -21,13 +21,10 @@ function threads(): readonly string[] {
 /** The thread of this process that waits in `read` of a descriptor. */
 async function readerOf(descriptor: number): Promise<string> {
   const call = `0 0x${descriptor.toString(16)} `;
-  for (;;) {
-    const reads = (thread: string) =>
-      Deno.readTextFileSync(`/proc/self/task/${thread}/syscall`).startsWith(call);
-    const found = threads().find(reads);
-    if (found !== undefined) return found;
-    await pause(1);
-  }
+  const reads = (thread: string) =>
+    Deno.readTextFileSync(`/proc/self/task/${thread}/syscall`).startsWith(call);
+  await comes(() => threads().some(reads));
+  return threads().find(reads) ?? "";
 }
 
 /** Signals that nobody can block: KILL, STOP, and two that glibc keeps for itself. */

@@ -15,6 +15,7 @@ import {
   threadSleeps,
 } from "../../src/host/thread.ts";
 import { libcRequirement } from "../support/libc.ts";
+import { comes } from "../support/pause.ts";
 
 const needs = libcRequirement();
 
@@ -46,13 +47,13 @@ Deno.test("kickThread() of a thread that doesn't exist gives ESRCH", needs, () =
   assertEquals(kickThread(2 ** 22 - 1), -ESRCH);
 });
 
-Deno.test("threadSleeps() tells a thread that waits from one that runs", needs, () => {
+Deno.test("threadSleeps() tells a thread that waits from one that runs", needs, async () => {
   using event = EventFd.create(0);
   const count = new Uint8Array(8);
   const before = new Set(threads());
   using thread = PlainThread.start(["read", event.number, addressOf(count), 8]);
   const [waiting = 0] = threads().filter((id) => !before.has(id));
-  while (!threadSleeps(waiting));
+  await comes(() => threadSleeps(waiting));
   assertEquals([threadSleeps(waiting), threadSleeps(threadId())], [true, false]);
   event.signal();
   endThread(thread.id);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { HaltWatch } from "../../src/machine/halt_watch.ts";
 import { VcpuState } from "../../src/vcpu/control.ts";
-import { pause } from "../support/pause.ts";
+import { comes, pause } from "../support/pause.ts";
 
 /** A vCPU that answers each question with yes; it notes its kicks. */
 function vcpu(sleeps: boolean, kicks: string[]) {
@@ -23,7 +23,7 @@ Deno.test("HaltWatch asks vCPUs whose threads all sleep, twice, and tells that t
   const kicks: string[] = [];
   let halted = 0;
   using _watch = new HaltWatch([vcpu(true, kicks), vcpu(true, kicks)], () => halted++);
-  while (halted === 0) await pause(5);
+  await comes(() => halted > 0);
   assertEquals([halted, kicks.length], [1, 4]);
 });
 

@@ -1,8 +1,10 @@
 import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { EINTR } from "../../src/abi/linux.ts";
 import { KVM_EXIT_IO } from "../../src/abi/kvm.ts";
+import { DEBUG_EXIT_PORT } from "../../src/arch/x86_64/layout.ts";
 import { VireoError } from "../../src/base/errors.ts";
 import { runSignalMask } from "../../src/host/thread.ts";
+import { hostDriver, type KvmDriver } from "../../src/kvm/driver.ts";
 import { MachineEvents } from "../../src/machine/events.ts";
 import { buildMachine } from "../../src/machine/builder.ts";
 import { VcpuHandle } from "../../src/machine/vcpu_handle.ts";
@@ -11,7 +13,7 @@ import { VCPU_CONTROL_SIZE, VcpuControl, VcpuState } from "../../src/vcpu/contro
 import { endHeadStart, headStartPays } from "../../src/vcpu/head_start.ts";
 import { BareGuest } from "../support/bare_guest.ts";
 import { libcRequirement } from "../support/libc.ts";
-import { pause } from "../support/pause.ts";
+import { comes, pause } from "../support/pause.ts";
 import { Assembler, tinyLoader } from "../support/tiny_guest.ts";
 
 const needs = libcRequirement("kvm");
@@ -42,7 +44,7 @@ function counterOf({ memory }: BareGuest): number {
 
 async function counts(guest: BareGuest): Promise<void> {
   const before = counterOf(guest);
-  while (counterOf(guest) === before) await pause(1);
+  await comes(() => counterOf(guest) !== before);
 }
 
 Deno.test("headStartPays() where a vCPU changes threads without waiting", () => {
@@ -67,12 +69,12 @@ Deno.test("a head start runs the guest until it is ended, once", needs, async ()
   assertEquals(endHeadStart(guest.vcpu, control, thread.id), undefined);
 });
 
-Deno.test("a head start leaves the guest's exit to who ends it", needs, () => {
+Deno.test("a head start leaves the guest's exit to who ends it", needs, async () => {
   using guest = kickable(new Assembler().eax(0x42).out(UNUSED_PORT).spin());
   const control = newControl();
   using thread = guest.vcpu.runApart();
   control.announceHeadStart();
-  while (guest.vcpu.exit.reason !== KVM_EXIT_IO);
+  await comes(() => guest.vcpu.exit.reason === KVM_EXIT_IO);
   assertEquals(endHeadStart(guest.vcpu, control, thread.id), 0);
   assertEquals([guest.vcpu.exit.port, guest.vcpu.exit.portValue(0)], [UNUSED_PORT, 0x42]);
 });
@@ -109,9 +111,27 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "Machine.run() does without a head start where no thread can be made",
+  needs,
+  async () => {
+    const driver: KvmDriver = {
+      ...hostDriver,
+      runApart() {
+        throw new Error("on purpose");
+      },
+    };
+    const loader = tinyLoader(new Assembler().eax(0x42).out(DEBUG_EXIT_PORT).spin());
+    const config = { memory: 4 * 2 ** 20, debugExit: true };
+    const parts = { loader, driver, startOrder: "guest-first" } as const;
+    await using machine = await buildMachine(config, parts);
+    assertEquals((await machine.run({ signal: AbortSignal.timeout(LATE) })).detail, 0x42);
+  },
+);
+
 for (const startOrder of ["together", "worker-first", "guest-first"] as const) {
   Deno.test(`Machine.run() answers the guest's first exit, ${startOrder}`, needs, async () => {
-    const guest = new Assembler().eax(0x42).out(0xf4).spin();
+    const guest = new Assembler().eax(0x42).out(DEBUG_EXIT_PORT).spin();
     const config = { memory: 4 * 2 ** 20, debugExit: true };
     await using machine = await buildMachine(config, { loader: tinyLoader(guest), startOrder });
     const { reason, detail } = await machine.run({ signal: AbortSignal.timeout(LATE) });
@@ -131,7 +151,7 @@ for (const startOrder of ["together", "worker-first", "guest-first"] as const) {
       await pause(20);
       assertEquals(machine.memory.readU32(COUNTER), last);
       await machine.resume();
-      while (machine.memory.readU32(COUNTER) === last) await pause(1);
+      await comes(() => machine.memory.readU32(COUNTER) !== last);
       abort.abort();
       assertEquals((await run).reason, "interrupted");
       assertGreater(machine.memory.readU32(COUNTER), last);
