@@ -216,7 +216,8 @@ export async function buildMachine(
     }
     const loaded = Promise.all(loading);
     // As long as files are read there is the time to start a worker, and nothing to begin with.
-    if (guestFirst && !await isSettled(loaded)) vcpus[0]?.spawn();
+    const reads = parts.loader.begin !== undefined;
+    if (guestFirst && reads && !await isSettled(loaded)) vcpus[0]?.spawn();
     for (const part of await loaded) if (part !== undefined) throw part.error;
     marks?.add(MARK.loaded);
     stage("load_memory", "Cannot write the firmware tables", () => firmwareTables(info, memory));
