@@ -1,5 +1,5 @@
 /**
- * A turn of this isolate's event loop, in some 20 µs: an isolate's first timer takes 4 ms.
+ * A turn of this isolate's event loop, in some 20 µs. A timer would do it too, at the price that `base/delay` tells of.
  *
  * @module
  */

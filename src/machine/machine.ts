@@ -164,7 +164,7 @@ export class Machine implements AsyncDisposable {
       const started = isStart
         ? this.#crew.start(this.#parts.startsTogether)
         : this.#inTurn(() => this.#crew.resume());
-      // After the start: an isolate's first timer takes some 4 ms.
+      // After the start, which nothing may hold up.
       using _coalesced = new CoalescedWatch(this.#parts.vcpus);
       using _watch = new HaltWatch(this.#parts.vcpus, () => this.#parts.events.halted());
       if (!isStart) await started;

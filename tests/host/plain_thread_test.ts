@@ -3,28 +3,24 @@ import { EventFd } from "../../src/host/fd.ts";
 import { addressOf } from "../../src/host/mapping.ts";
 import { endThread, PlainThread } from "../../src/host/plain_thread.ts";
 import { threadId } from "../../src/host/thread.ts";
-import { libcRequirement, statusKib } from "../support/libc.ts";
+import { libcRequirement, statusKib, threads } from "../support/libc.ts";
 import { comes } from "../support/pause.ts";
 
 const needs = libcRequirement();
 
 /** Signals that the calling thread, or another of this process, blocks: bit n is signal n + 1. */
-function blockedSignals(thread: string): bigint {
+function blockedSignals(thread: number): bigint {
   const text = Deno.readTextFileSync(`/proc/self/task/${thread}/status`);
   return BigInt(`0x${/^SigBlk:\s+(.*)$/m.exec(text)?.[1]}`);
 }
 
-function threads(): readonly string[] {
-  return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => name);
-}
-
 /** The thread of this process that waits in `read` of a descriptor. */
-async function readerOf(descriptor: number): Promise<string> {
+async function readerOf(descriptor: number): Promise<number> {
   const call = `0 0x${descriptor.toString(16)} `;
-  const reads = (thread: string) =>
+  const reads = (thread: number) =>
     Deno.readTextFileSync(`/proc/self/task/${thread}/syscall`).startsWith(call);
   await comes(() => threads().some(reads));
-  return threads().find(reads) ?? "";
+  return threads().find(reads) ?? 0;
 }
 
 /** Signals that nobody can block: KILL, STOP, and two that glibc keeps for itself. */
@@ -50,7 +46,7 @@ Deno.test("a plain thread blocks all signals but faults, and its maker none", ne
   const open = Array.from({ length: 64 }, (_, i) => i + 1)
     .filter((signal) => (blocked >> BigInt(signal - 1)) % 2n === 0n);
   assertEquals(open, [...FAULTS, ...UNBLOCKABLE].sort((a, b) => a - b));
-  assertEquals([count[0], blockedSignals(`${threadId()}`)], [1, 0n]);
+  assertEquals([count[0], blockedSignals(threadId())], [1, 0n]);
 });
 
 Deno.test("10000 plain threads leave neither threads nor memory behind", needs, () => {

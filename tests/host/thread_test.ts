@@ -14,14 +14,10 @@ import {
   threadId,
   threadSleeps,
 } from "../../src/host/thread.ts";
-import { libcRequirement } from "../support/libc.ts";
+import { libcRequirement, threads } from "../support/libc.ts";
 import { comes } from "../support/pause.ts";
 
 const needs = libcRequirement();
-
-function threads(): readonly number[] {
-  return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => Number(name));
-}
 
 /** A line of the calling thread's status in /proc. */
 function threadStatus(field: string): string | undefined {

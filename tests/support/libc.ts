@@ -19,6 +19,11 @@ export function openDescriptors(): number {
   return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
+/** This process's threads, by the kernel's ids. */
+export function threads(): number[] {
+  return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => Number(name));
+}
+
 /** A field of /proc/self/status in KiB: `VmSize`, `VmRSS`. */
 export function statusKib(field: string): number {
   const text = Deno.readTextFileSync("/proc/self/status");
